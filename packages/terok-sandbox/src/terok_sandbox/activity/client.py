@@ -75,6 +75,8 @@ class ActivityFeed:
         await self._look_around()
         if not self._over:
             self._tasks = [asyncio.create_task(self._follow(name, path)) for name, path in self._sockets.items()]
+            for task in self._tasks:
+                task.add_done_callback(lambda _: self._changed.set())
             with suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_SNAPSHOT):
                     await self._heard.wait()
@@ -97,6 +99,9 @@ class ActivityFeed:
             raise StopAsyncIteration
         await self._changed.wait()
         self._changed.clear()
+        for task in self._tasks:
+            if task.done():
+                task.result()  # a fault of ours is not to look like silence
         news, self._news = tuple(self._news), []
         return replace(self._now, news=news)
 

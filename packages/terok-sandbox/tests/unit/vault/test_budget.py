@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.broker import BudgetOperation
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.facts import BudgetFact, Fact, ModelCall, UsageFact
 from terok_sandbox.values.limits import NO_LIMITS, Limits, OnLimit
@@ -477,8 +478,22 @@ async def test_a_decision_that_cannot_be_carried_out_changes_nothing(
     it = await shop(Limits(requests=1), on_limit="hold")
     before = it.meter.decide({})
     with pytest.raises(BudgetError, match=problem):
-        it.meter.decide(request_)
+        it.meter.decide(request_, lambda **_: pytest.fail("only what can be carried out is recorded"))
     assert [{**row, "at": 0} for row in it.meter.decide({})["limits"]] == [{**row, "at": 0} for row in before["limits"]]
+
+
+async def test_what_cannot_be_recorded_does_not_take_effect(shop: Open) -> None:
+    it = await shop(Limits(requests=1), on_limit="hold")
+    operation, audit = BudgetOperation(it.vault.wiring.audit_path, CONTAINER, it.meter), it.vault.wiring.audit_path
+    await operation(None, {"answer": "raise", "limit": "requests", "most": 2})  # type: ignore[arg-type]
+    row = [row for row in it.vault.audit() if row["action"] == "budget"][-1]
+    assert (row["answer"], row["whose"], row["limit"], row["most"]) == ("raise", "task", "requests", 2.0)
+    audit.unlink()
+    audit.mkdir()
+    with pytest.raises(BudgetError, match="cannot be recorded"):
+        await operation(None, {"answer": "raise", "limit": "requests", "most": 3})  # type: ignore[arg-type]
+    assert dict(it.meter.budget.limits)["task"] == Limits(requests=2)
+    audit.rmdir()
 
 
 async def test_the_feed_tells_calls_and_usage(shop: Open) -> None:

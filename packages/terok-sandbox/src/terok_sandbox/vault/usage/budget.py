@@ -115,8 +115,13 @@ class TaskBudget:
             told()
         return True
 
-    def decide(self, answer: str, whose: str, limit: str, most: float) -> None:
-        """Keep a person's decision and put it in force; BudgetError when that is not possible."""
+    def decide(
+        self, answer: str, whose: str, limit: str, most: float, record: Callable[[], None] = lambda: None
+    ) -> None:
+        """Keep a person's decision and put it in force; BudgetError when that is not possible.
+
+        `record` is called in front of that, for a decision that can be carried out.
+        """
         file = self._files.get(whose if answer == "raise" else "task")
         if file is None:
             raise BudgetError(f"{whose!r} has no budget", hint="it is that of the task or of the project")
@@ -130,6 +135,7 @@ class TaskBudget:
                 decided = Decisions(decided.raised, stopped=True)
             case _:
                 raise BudgetError(f"unknown decision {answer!r}", hint="use raise, finish or stop")
+        record()
         try:
             file.write(decided)
             if answer == "raise" and whose == "project":  # which ends what was decided for this task meanwhile

@@ -65,6 +65,7 @@ STALE_SECONDS: Final = 2 * 3600.0
 MAX_GROUPS: Final = 500
 """Rows that a file is put together to; a container may invent names of models."""
 TOKENS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+GROUPED: Final = ("task", "provider", "model", "billing")
 _COUNTS: Final = (*TOKENS, "sent", "received", "cost_nano")
 
 Number = tuple[str, int]
@@ -204,19 +205,19 @@ class UsageJournal:
 
 
 def put_together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return few rows that say the same as many: sums by task, provider, billing and model, and what is still open."""
-    groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    """Return few rows that say the same as many: sums by `GROUPED` and day, and what is still open."""
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
     still_open: dict[Number, dict[str, Any]] = {}
     for row in rows:
         if (number := number_of(row, "settles")) is not None:
             still_open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
             still_open[number] = {**row, "requests": 0}
-        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")), billing_of(row))
+        provider, model, day = (str(row.get(name, "")) for name in ("provider", "model", "time"))
+        key: tuple[str, ...] = (row["task"], provider, model, billing_of(row), day[:10])
         if key not in groups and len(groups) >= MAX_GROUPS:
-            key = (row["task"], key[1], "", key[3])
-        named = dict(zip(("task", "provider", "model", "billing"), key, strict=True))
-        group = groups.setdefault(key, {**named, "requests": 0})
+            key = (row["task"], provider, "", key[3], "")
+        group = groups.setdefault(key, {**dict(zip(GROUPED, key, strict=False)), "requests": 0})
         group["time"] = row.get("time", "")
         group["requests"] += totals_of(row).requests
         for name in _COUNTS:

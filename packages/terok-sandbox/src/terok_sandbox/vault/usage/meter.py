@@ -125,10 +125,16 @@ class UsageMeter:
         self.facts.used(journal.task_totals, known=journal.cost_known, plan=journal.plan_cost)
         self.tell_budget()
 
-    def decide(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out a person's decision, if there is one in `request`; return how every limit stands."""
+    def decide(self, request: dict[str, Any], record: Callable[..., None] = lambda **_: None) -> dict[str, Any]:
+        """Carry out a person's decision, if there is one in `request`; return how every limit stands.
+
+        `record` gets a decision before it takes effect.
+        """
         if "answer" in request:
-            self.budget.decide(*decision_of(request))
+            answer, whose, limit, most = decision_of(request)
+            self.budget.decide(
+                *(answer, whose, limit, most), lambda: record(answer=answer, whose=whose, limit=limit, most=most)
+            )
         self.refresh()
         standings = [(whose, limits, used) for whose, limits, used, _ in self._state()]
         limits = [fact_to_json(fact) for fact in self.budget.facts(standings)]
