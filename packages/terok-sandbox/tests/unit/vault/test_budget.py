@@ -437,10 +437,31 @@ async def test_only_so_many_calls_wait_and_a_client_that_leaves_waits_no_longer(
     assert it.bill.seen == 0
 
 
-async def test_a_decision_of_the_project_reaches_calls_held_elsewhere(shop: Open, files: Vault) -> None:
+async def test_a_client_that_leaves_with_much_unsaid_waits_no_longer(
+    shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.usage.budget.LOOK_SECONDS", 0.05)
+    it = await shop(Limits(requests=0), on_limit="hold")
+    (call,) = asking(it, 1, {**BODY, "filling": "y" * 3_000_000})
+    await until(lambda: it.meter.budget.held == 1)
+    call.cancel()
+    await until(lambda: it.meter.budget.held == 0)
+    assert it.bill.seen == 0
+
+
+async def test_a_decision_of_the_project_reaches_calls_held_elsewhere(
+    shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.usage.budget.RECHECK_SECONDS", 0.02)
     it = await shop(NO_LIMITS, on_limit="hold", project=Limits(requests=0))
     (held,) = asking(it, 1)
     await until(lambda: it.meter.budget.held == 1)
+    before = len(it.told)
+    refreshes: list[None] = []
+    refresh = it.meter.budget.refresh
+    monkeypatch.setattr(it.meter.budget, "refresh", lambda: refreshes.append(refresh()))
+    await until(lambda: len(refreshes) >= 3)
+    assert len(it.told) == before, "looking again changes nothing"
     other = replace(it.usage, journal=it.usage.journal.with_name("other.jsonl"), task="another")
     TaskBudget(other, lambda _: None).decide("raise", "project", "requests", 5)
     assert await held == 200

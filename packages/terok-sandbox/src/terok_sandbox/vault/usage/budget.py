@@ -25,6 +25,8 @@ WAIT_SECONDS: Final = 3600.0
 """How long a call may wait; clients give up sooner, and ask again."""
 RECHECK_SECONDS: Final = 2.0
 """How often a call that waits at a project's limit looks at what others of the project have done."""
+LOOK_SECONDS: Final = 30.0
+"""How often any call that waits looks whether its client still does."""
 USED_UP: Final = "budget_exceeded"
 BUSY: Final = "budget_busy"
 
@@ -107,12 +109,13 @@ class TaskBudget:
         told()
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, RECHECK_SECONDS) if shared else left):
+                async with asyncio.timeout(min(left, RECHECK_SECONDS if shared else LOOK_SECONDS)):
                     await changed.wait()
         finally:
             self._waiting -= 1
             self.held -= held
-            told()
+            # Not at once: who is about to wait again has not changed anything.
+            asyncio.get_running_loop().call_soon(told)
         return True
 
     def decide(

@@ -19,8 +19,8 @@ _OURS: Final = frozenset(
      "routes_unusable", "usage_unavailable", "audit_unavailable", "prices_unusable"}
 )  # fmt: skip
 """Refusals that say something about the provider's use, and not about one request."""
-_LEFT: Final = frozenset({"client_left", "budget_exceeded", "unknown_token", "quarantined"})
-"""Outcomes that say nothing about the provider."""
+_NOT_REACHED: Final = "upstream_"
+"""Outcomes that begin so say that there was no answer because of the provider."""
 
 
 class LimitAnswer:
@@ -83,8 +83,8 @@ class Telling:
     def answered(self, provider: str, status: int, outcome: str, limit: LimitAnswer | None = None) -> None:
         """Tell how a provider has answered a request of any kind, if it did."""
         state: ProviderState
-        if status == 0 or outcome == "reflected_secret":
-            if outcome in _LEFT:
+        if status == 0:
+            if not outcome.startswith(_NOT_REACHED):
                 return
             state = "fails"
         elif status == 401:
