@@ -79,8 +79,8 @@ class HostView:
         return facts
 
     def _ask_podman(self, now: float) -> Life:
-        container = self._runtime.container(self._name)
         try:
+            container = self._runtime.container(self._name)
             state = container.state
             if state in _ALIVE:
                 try:
@@ -91,7 +91,7 @@ class HostView:
                 return Life(at=now, state="ended", exit_code=container.wait(_SETTLE))
             if state is ContainerState.CREATED:
                 return Life(at=now, state="created")
-        except EngineError:
+        except SandboxError:
             return Life(at=now, state="unknown")
         if not self._id:
             return Life(at=now, state="missing")
