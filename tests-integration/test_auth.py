@@ -21,7 +21,7 @@ from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.routes import write_routes
 from terok_sandbox import RunSpec, Sandbox
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.vault import open_vault
+from terok_sandbox.vault.unlock import open_vault
 
 COMMIT = "printf 'A line by the agent.\n' >> README.md && git add -A && git commit -q -m 'Add a line' && id -un"
 IMAGE = "localhost/terok-l0:mmdebstrap-trixie"

@@ -20,7 +20,7 @@ from support import Shell
 from terok_sandbox import RunSpec, Sandbox
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.supervise import client
-from terok_sandbox.vault import open_vault, provision_session
+from terok_sandbox.vault.unlock import open_vault, provision_session
 
 PROVIDER = "it-web"
 IMAGE = "localhost/terok-l0:mmdebstrap-trixie"

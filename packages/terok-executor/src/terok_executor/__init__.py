@@ -56,6 +56,7 @@ with lazy_imports(globals()):
     from terok_executor.compat import sidecar_specs as sidecar_specs
     from terok_executor.compat import store_api_key as store_api_key
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
+    from terok_executor.credentials import revoke_phantoms as revoke_phantoms
     from terok_executor.errors import BuildError as BuildError
     from terok_executor.errors import ConfigPatchError as ConfigPatchError
     from terok_executor.errors import CredentialShapeError as CredentialShapeError
@@ -67,15 +68,22 @@ with lazy_imports(globals()):
     from terok_executor.errors import UndeliveredError as UndeliveredError
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
     from terok_executor.image.builder import ImageSet as ImageSet
+    from terok_executor.image.project import build_project_image as build_project_image
+    from terok_executor.image.project import render_project as render_project
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
     from terok_executor.image.reference import known_family as known_family
     from terok_executor.image.settings import ExecutorConfigView as ExecutorConfigView
+    from terok_executor.image.settings import ImageSettings as ImageSettings
+    from terok_executor.image.storage import StoredImage as StoredImage
+    from terok_executor.image.storage import remove_images as remove_images
+    from terok_executor.image.storage import stored_images as stored_images
     from terok_executor.integrations.sandbox import check_setup as check_setup
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
+    from terok_executor.launch.identity import host_identity as host_identity
     from terok_executor.launch.instructions import SubAgent as SubAgent
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
     from terok_executor.launch.prepared import KrunHost as KrunHost
@@ -97,11 +105,16 @@ with lazy_imports(globals()):
     from terok_executor.reports.file import ReportCursor as ReportCursor
     from terok_executor.reports.file import read_reports as read_reports
     from terok_executor.reports.report import Report as Report
+    from terok_executor.roster.egress import allow_lines as allow_lines
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
+    from terok_executor.roster.spelling import Checked as Checked
+    from terok_executor.roster.spelling import Documented as Documented
+    from terok_executor.roster.spelling import Limits as Limits
+    from terok_executor.roster.spelling import OneOf as OneOf
     from terok_executor.roster.types import Agent as Agent
     from terok_executor.roster.types import HelpSpec as HelpSpec
     from terok_executor.roster.types import MountSpec as MountSpec
@@ -110,6 +123,7 @@ with lazy_imports(globals()):
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.container_care import Outcome as Outcome
     from terok_executor.runner.delivery import Delivery as Delivery
+    from terok_executor.runner.delivery import reported_delivery as reported_delivery
     from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks
     from terok_executor.runner.preflight import CheckResult as CheckResult
     from terok_executor.runner.preflight import Preflight as Preflight

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox.activity.feed import Feed, serve_feed
+from terok_sandbox.activity.state import GATEWAY
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.hub import ClearanceHub
 from terok_sandbox.errors import AuditError, ShieldError
@@ -88,7 +90,8 @@ async def _parts(
     listener = listen_control(socket_path)
     live = LivePolicy(policy, ctx.sidecar.gateway_dir / LIVE_FILE, channel=channel)
     await live.restore()
-    hub = ClearanceHub(ctx.sidecar, live, audit=audit, pid=ctx.container_pid)
+    feed = Feed()
+    hub = ClearanceHub(ctx.sidecar, live, audit=audit, pid=ctx.container_pid, tell=feed.tell)
     hub.restore()
     sightings = Sightings(audit, clock=asyncio.get_running_loop().time, asker=hub)
     upstream = UpstreamResolver(servers=tuple(map(parse_server, ctx.sidecar.shield.resolvers)))
@@ -117,6 +120,7 @@ async def _parts(
         "verdicts": live.expire_verdicts(),
         "clearance": hub.keep_up(),
         "control socket": serve_control(socket_path, listener, {**operations.by_name, **hub.operations}),
+        "activity": serve_feed(feed, ctx.listeners.get(f"activity-{GATEWAY}")),
         "resolver": server.serve(ctx.listeners["dns-udp"], ctx.listeners["dns-tcp"]),
         "packet log": _read_packet_log(ctx.nflog, sightings),
         "host addresses": _follow_host_addresses(channel, own),
@@ -124,12 +128,15 @@ async def _parts(
     if enforcement == "airlock":
         parts["egress proxy"] = egress.serve(ctx.listeners["egress"])
     if ctx.sidecar.gate is not None:
+        from terok_sandbox.gate.pushes import earlier_pushes
         from terok_sandbox.gate.server import serve_gate  # the fork server has it when a container has a gate
 
         for name in ("gate", "gate-host"):
             if name in ctx.listeners:
                 who = ctx.sidecar.container_name
-                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who)
+                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who, tell=feed.tell)
+        for push in earlier_pushes(ctx.sidecar.gate.mirror, ctx.sidecar.container_name):
+            feed.tell(push)
     for port in ctx.sidecar.loopback_ports:
         listener = ctx.listeners[loopback_listener(port).name]
         parts[f"port {port}"] = serve_loopback(listener, port, lambda: live.posture == "quarantine")

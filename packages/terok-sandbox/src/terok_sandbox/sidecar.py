@@ -19,7 +19,7 @@ from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import SidecarError, VaultError
 from terok_sandbox.values.launch import Enforcement, Network, Planned
-from terok_sandbox.values.limits import NO_LIMITS, Limits
+from terok_sandbox.values.limits import NO_LIMITS, Limits, OnLimit
 from terok_sandbox.values.names import is_plain
 
 SCHEMA: Final = 1
@@ -50,6 +50,7 @@ class UsageWiring:
     prices: Path | None = None
     task_limits: Limits = NO_LIMITS
     project_limits: Limits = NO_LIMITS
+    on_limit: OnLimit = "refuse"
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -218,6 +219,7 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any], str]]
     "int": (_is_port, int, "not a port number"),
     "float": (lambda value: type(value) in (int, float) and 0 <= value < 1e12, lambda value: value, "not a time"),
     "Enforcement": (lambda value: value in get_args(Enforcement), str, "neither filter nor airlock"),
+    "OnLimit": (lambda value: value in get_args(OnLimit), str, "neither refuse nor hold"),
     "Network": (lambda value: value in get_args(Network), str, "not a known program"),
     "tuple[str, ...]": (_are(_is_line), tuple, "not a list of lines"),
     "tuple[int, ...]": (_are(_is_port), tuple, "not a list of port numbers"),
@@ -232,6 +234,7 @@ _SHAPES: Final[dict[str, type[Any]]] = {
 _ADDED: Final = {
     "Sidecar": {"loopback_ports", "host_ports", "mounts", "network", "planned"},
     "VaultWiring": {"usage", "ssh_scope"},
+    "UsageWiring": {"on_limit"},
     "GateWiring": {"upstream"},
     "ShieldWiring": {"resolvers"},
 }

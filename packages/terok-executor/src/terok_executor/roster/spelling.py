@@ -38,6 +38,17 @@ class Section:
         return core_schema.no_info_after_validator_function(checked, schema)
 
 
+class Documented(Section):
+    """Base of sections whose schema says of a key what the string below it says."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "strict": True,
+        "extra": "forbid",
+        "use_attribute_docstrings": True,
+    }
+
+
 class Checked:
     """Annotates a value with a function that returns it, perhaps normalized, or refuses it with ValueError."""
 

@@ -25,6 +25,7 @@ from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.protocol import Fields, encode
 from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.values.facts import Fact, Inside, Question, QuestionState
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class ClearanceHub:
         audit: AuditLog,
         clock: Callable[[], float] = time.time,
         pid: int = 0,
+        tell: Callable[[Fact], None] = lambda _: None,
     ) -> None:
         self._container = sidecar.container_name
         self._project = sidecar.scope
@@ -53,6 +55,7 @@ class ClearanceHub:
         self._audit = audit
         self._clock = clock
         self._pid = pid
+        self._tell_fact = tell
         self._dossier_path = sidecar.gateway_dir / DOSSIER_FILE
         self.queue = ClearanceQueue(self._container, now=clock())
         self._journal = RequestJournal(sidecar.gateway_dir / JOURNAL_FILE, self.queue)
@@ -73,6 +76,7 @@ class ClearanceHub:
         self._journal.replay(self._clock())
         for request in self.queue.waiting:
             self._answers.add_question(request)
+            self._tell(request, "open")
         self._answers.write()
 
     def report_refusal(self, refused: RefusedDestination) -> None:
@@ -120,6 +124,7 @@ class ClearanceHub:
         except ClearanceError as error:  # replayed, the question is asked once more
             _log.warning("an answer is not in the journal: %s", error.message)
         self._answers.add_answer(request, verdict)
+        self._tell(request, verdict.action)
         self._notify("resolved", id=request.id, target=target, outcome=verdict.action, verdict=verdict.to_json())
         return request
 
@@ -141,6 +146,7 @@ class ClearanceHub:
                 self._journal.add_expiry(request)
             self._answers.add_expiry(request)
             self._release(request, None)
+            self._tell(request, "expired")
             self._notify("resolved", id=request.id, target=str(request.target), outcome="expired")
 
     def relabel(self) -> None:
@@ -189,6 +195,7 @@ class ClearanceHub:
         if request.count & (request.count - 1) == 0:  # the first sighting, then at doubling counts
             client = {} if refused.client is None else {"client": [self._pid, *refused.client]}
             self._notify("request", request=request.to_json(), **client)
+            self._tell(request, "open")
         return sighting
 
     def _dossier(self) -> dict[str, str]:
@@ -200,6 +207,11 @@ class ClearanceHub:
         waiting = self._holds.pop(request.id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(verdict)
+
+    def _tell(self, request: ClearanceRequest, state: QuestionState) -> None:
+        target, now = Inside(str(request.target)), self._clock()
+        since = request.first_seen
+        self._tell_fact(Question(at=now, id=request.id, state=state, since=since, target=target, count=request.count))
 
     def _notify(self, kind: str, **fields: Any) -> None:
         line = encode(kind, **fields)

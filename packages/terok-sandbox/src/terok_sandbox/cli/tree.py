@@ -111,6 +111,30 @@ COMMANDS = CommandTree(
         _of_containers("rm", "containers:remove", "remove containers with their tokens, logs and supervisors", _NAMES),
         _of_containers("list", "containers:list_all", "list the containers", JSON),
         _of_containers(
+            "activity",
+            "activity:activity",
+            "show what a container is doing: model calls, questions, pushes, usage, limits",
+            _NAME,
+            ArgDef("--follow", action="store_true", help="show what happens from now on too"),
+            JSON,
+        ),
+        _of_containers(
+            "budget",
+            "activity:budget",
+            "show how the limits of a running container stand, and decide about calls over one",
+            _NAME,
+            ArgDef("--raise", dest="higher", metavar="LIMIT=NUMBER", group="decision", help="raise a limit"),
+            ArgDef(
+                "--finish", action="store_true", group="decision", help="let calls through until the turn has ended"
+            ),
+            ArgDef(
+                "--stop", action="store_true", group="decision", help="refuse the calls that wait, and further ones"
+            ),
+            ArgDef("--project", action="store_true", help="raise the limit of the project, not of the task"),
+            JSON,
+            epilog="a limit is cost (USD), tokens, requests, bytes or seconds, as in --raise cost=5",
+        ),
+        _of_containers(
             "prepare",
             "borrowed:prepare",
             "print the podman arguments that sandbox a container you start yourself",

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 CONTROL_SOCKET: Final = "supervisor.sock"
 RECORD_FILE: Final = "supervisor.json"
 GUEST_DIR: Final = "guest"
+ACTIVITY_DIR: Final = "activity"
 FORKSERVER_SOCKET: Final = "forkserver.sock"
-"""Below the runtime directory; the three above below a container's."""
+"""Below the runtime directory; the four above below a container's."""
 SUPERVISOR_LOG: Final = "supervisor.log"
 """Below a container's state directory."""
 DIRECTORIES: Final = ("state_dir", "runtime_dir", "vault_dir", "config_dir")
@@ -129,6 +130,10 @@ class SandboxConfig:
         """Return where the container's gateway listens for people; the container cannot see it."""
         return self.container_runtime_dir(name) / "clearance" / "gateway.sock"
 
+    def activity_socket(self, name: str, worker: str) -> Path:
+        """Return where a worker of the container tells what it knows; the container cannot see it."""
+        return self.container_runtime_dir(name) / ACTIVITY_DIR / f"{worker}.sock"
+
     def control_socket(self, name: str) -> Path:
         """Return where the container's supervisor listens."""
         return self.container_runtime_dir(name) / CONTROL_SOCKET
@@ -140,23 +145,26 @@ class SandboxConfig:
     def ensure_container_dirs(self, name: str) -> None:
         """Create the container's state, runtime and guest directories, 0700."""
         guest = self.guest_dir(name)
-        asking = (self.gateway_socket(name).parent, guest / "clearance")
+        asking = (self.gateway_socket(name).parent, guest / "clearance", self.activity_socket(name, "").parent)
         for path in (self.gateway_dir(name), self.container_runtime_dir(name), guest, *asking):
             ensure_dir(path)
 
 
 def _settings(config: SandboxConfig) -> dict[str, Any]:
     """Return the keyword arguments that `config.yml` sets; a file is validated once, not by every command."""
-    if not (file := config.config_file).exists():
-        return {}
-    from terok_util import remembered
+    from terok_util import TerokError, config_layers, remembered
 
-    data = _read(file)
+    try:
+        layers = config_layers(config.config_file)
+    except TerokError as error:
+        raise ConfigError(error.message, hint=error.hint) from error
+    if not layers:
+        return {}
 
     def make() -> dict[str, Any]:
-        from terok_sandbox.config.view import parse_view
+        from terok_sandbox.config.view import parse_layers
 
-        return parse_view(file, data).settings()
+        return parse_layers(layers).settings()
 
     # Parsing YAML and validating it takes longer than most commands; the result is kept until file or code change.
     package = Path(__file__).parents[1]
@@ -165,18 +173,9 @@ def _settings(config: SandboxConfig) -> dict[str, Any]:
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
     kept = config.state_dir / CACHE / "config.json"
-    settings: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
+    sources = [(str(path), data) for path, data in layers]
+    settings: dict[str, Any] = remembered(kept, make, sources=sources, kinds=kinds, code=code)
     return settings
-
-
-def _read(path: Path) -> bytes:
-    """Return the content of a configuration file, empty if it is missing; raises ConfigError."""
-    from terok_util import TerokError, read_config_file
-
-    try:
-        return read_config_file(path)
-    except TerokError as error:
-        raise ConfigError(error.message, hint=error.hint) from error
 
 
 def checked_name(name: str) -> str:

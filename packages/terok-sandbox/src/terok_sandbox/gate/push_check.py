@@ -11,6 +11,7 @@ import resource
 import signal
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -29,6 +30,7 @@ from terok_sandbox.gate.inspect.objects import Objects, ProcessLimits
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.inspect.secrets import find_secrets
+from terok_sandbox.gate.pushes import MAX_REPORT, PushReport
 from terok_sandbox.gate.refs import HEADS, TAGS, ambiguity, packed_and_loose, read_refs, ref_lookup
 from terok_sandbox.gate.review_marks import read_rejections
 
@@ -122,8 +124,11 @@ class PushDescription:
 class PushCheck:
     """Answers the hook of one push; `inherited` and `variables` are for the process that runs git."""
 
-    def __init__(self, mirror: Path) -> None:
+    def __init__(self, mirror: Path, inspected: Callable[[PushReport], None] = lambda _: None) -> None:
         self._mirror = mirror
+        self._inspected = inspected
+        self.report: PushReport | None = None
+        self._told, self._tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._process: IsolatedProcess | None = None
         self._task: asyncio.Task[None] | None = None
         self._ask, self._ask_writer = os.pipe()
@@ -136,7 +141,7 @@ class PushCheck:
 
     def start(self) -> None:
         """Wait for the hook in a process apart; git runs already."""
-        self._process = IsolatedProcess(self._reply_to_hook, (self._ask, self._reply))
+        self._process = IsolatedProcess(self._reply_to_hook, (self._ask, self._reply, self._tell))
         for descriptor in (self._ask, self._ask_writer, self._reply_reader):
             os.close(descriptor)
         self._ask = self._ask_writer = self._reply_reader = -1
@@ -149,25 +154,36 @@ class PushCheck:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._read_report()
         self.close_pipes()
 
     def close_pipes(self) -> None:
         """Close the pipes."""
-        for descriptor in (self._ask, self._ask_writer, self._reply_reader, self._reply):
+        for descriptor in (self._ask, self._ask_writer, self._reply_reader, self._reply, self._told, self._tell):
             if descriptor >= 0:
                 os.close(descriptor)
 
     async def _report_failure(self, process: IsolatedProcess) -> None:
         if reason := await process.failure():
             os.write(self._reply, _failure_reply(reason))
+        if self._read_report() and self.report is not None and self.report.accepted:
+            self._inspected(self.report)
+
+    def _read_report(self) -> bool:
+        """Take in what the process has reported before it replied; False if that was done before."""
+        if self.report is not None:
+            return False
+        with suppress(BlockingIOError):
+            self.report = PushReport.from_bytes(os.read(self._told, MAX_REPORT))
+        return True
 
     def _reply_to_hook(self) -> None:
         with Objects.started_early(self._mirror) as objects:
-            if reply := _reply(objects, self._ask):
+            if reply := _reply(objects, self._ask, self._tell):
                 os.write(self._reply, reply)
 
 
-def _reply(objects: Objects, ask: int) -> bytes:
+def _reply(objects: Objects, ask: int, tell: int) -> bytes:
     """Return the reply to the hook; nothing when git ended before its hook had described the push."""
     raw = b""
     while not raw.endswith(_END):
@@ -179,7 +195,9 @@ def _reply(objects: Objects, ask: int) -> bytes:
         push = parse_description(raw, objects.mirror)
         objects.set_quarantine(push.quarantine)
         limit_to(objects.limits)
-        accepted, lines = decide_push(objects, push)
+        accepted, lines, findings = decide_push(objects, push)
+        changes = tuple((new, ref) for _, new, ref in push.updates)
+        os.write(tell, PushReport(accepted, changes, findings, "" if accepted else " ".join(lines[:4])).to_bytes())
     except TerokError as error:
         return _failure_reply(error.message)
     return encode_reply(accepted=accepted, lines=lines)
@@ -190,11 +208,11 @@ def _failure_reply(reason: str) -> bytes:
     return encode_reply(accepted=False, lines=[f"the push could not be inspected: {reason}"])
 
 
-def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str]]:
-    """Inspect a push; return whether it is accepted, and what its sender is told."""
+def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str], int]:
+    """Inspect a push; return whether it is accepted, what its sender is told, and how much was found."""
     policy = load_policy(objects.mirror)
     if problem := _name_problem(objects.mirror, push) or _ref_limit_problem(objects.mirror, push, policy.limits.refs):
-        return False, [problem]
+        return False, [problem], 1
     tips = [new for _, new, _ in push.updates if new.strip("0")]
     tags = [new for _, new, ref in push.updates if new.strip("0") and ref.startswith(TAGS)]
     report = inspect_push(objects, tips, policy, tags)
@@ -204,7 +222,7 @@ def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str
         if branch in rejections:
             tip, note = rejections[branch]
             lines.append(f"the reviewer rejected {branch} at {tip[:12]}: {note}")
-    return report.accepted, lines
+    return report.accepted, lines, len(report.refused) or len(report.flagged)
 
 
 def _name_problem(mirror: Path, push: PushDescription) -> str:

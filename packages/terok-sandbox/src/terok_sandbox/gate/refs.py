@@ -89,6 +89,20 @@ def ref_lookup(mirror: Path) -> Callable[[str], bool]:
     return exists
 
 
+def ref_tip(mirror: Path, ref: str) -> str:
+    """Return the object id that a ref names, empty if there is no such ref, without asking git."""
+    if not is_ref(ref):
+        return ""
+    file = mirror / "packed-refs"
+    try:
+        return (mirror / ref).read_text("ascii").strip()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        line = b" %b\n" % ref.encode("utf-8", "surrogateescape")
+        packed = file.read_bytes() if file.exists() else b""
+        end = packed.find(line)
+        return packed[packed.rfind(b"\n", 0, end) + 1 : end].decode("ascii") if end >= 0 else ""
+
+
 def _merged(old: bytes, refs: Mapping[str, str]) -> bytes:
     entries: dict[bytes, bytes] = {}
     last = b""

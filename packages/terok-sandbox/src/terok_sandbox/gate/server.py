@@ -9,7 +9,7 @@ import logging
 import shutil
 import socket
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -28,6 +28,7 @@ from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
 from terok_sandbox.gate.request import GateRefusal, GateRequest, authorize, route
 from terok_sandbox.sidecar import GateWiring
+from terok_sandbox.values.facts import Push
 
 _CHUNK: Final = 64 * 1024
 _SMALL: Final = 1024 * 1024
@@ -68,14 +69,15 @@ async def serve_gate(
     stop: asyncio.Event,
     limits: GateLimits | None = None,
     who: str = "container",
+    tell: Callable[[Push], None] = lambda _: None,
 ) -> None:
-    """Serve `wiring`'s mirror on the listening `sock` to the container `who` until `stop` is set.
+    """Serve `wiring`'s mirror on the listening `sock` to the container `who` until `stop` is set; `tell` of its pushes.
 
     Calls that run at that moment are ended with all their processes. The socket itself is left open.
     """
     if wiring.mirror.is_dir():
         install_hook(wiring.mirror)  # an older version's hook would not ask for the inspection
-    gate = _Gate(wiring, limits or GateLimits(), who)
+    gate = _Gate(wiring, limits or GateLimits(), who, tell)
     await asyncio.to_thread(sweep_quarantine, wiring.mirror)
     door = Door("gate", gate.limits.connections)
     door.open(sock, gate.connections.enter)
@@ -108,9 +110,10 @@ def backend_config(wiring: GateWiring) -> dict[str, str]:
 
 
 class _Gate:
-    def __init__(self, wiring: GateWiring, limits: GateLimits, who: str) -> None:
+    def __init__(self, wiring: GateWiring, limits: GateLimits, who: str, tell: Callable[[Push], None]) -> None:
         self._wiring = wiring
         self._who = who
+        self._tell = tell
         self.limits = limits
         self._config = backend_config(wiring)
         self._slots = asyncio.Semaphore(limits.calls)
@@ -240,7 +243,7 @@ class _Gate:
 
     async def _push(self, protocol: str) -> _Push:
         bounds = {"receive.maxInputSize": str(self._most), "pack.threads": "3"}
-        check = PushCheck(self._wiring.mirror)
+        check = PushCheck(self._wiring.mirror, lambda report: self._tell_all(report.facts("inspected")))
         try:
             backend = self._backend(GateRequest("call", "receive-pack", protocol), check, bounds)
         except GateError:
@@ -281,7 +284,15 @@ class _Gate:
         try:
             yield push
         finally:
-            await uninterrupted(push.stop())
+            try:
+                await uninterrupted(push.stop())
+            finally:  # a client that hangs up behind its answer cancels this
+                if push.check.report is not None:
+                    self._tell_all(push.check.report.outcome(self._wiring.mirror))
+
+    def _tell_all(self, facts: Iterator[Push]) -> None:
+        for fact in facts:
+            self._tell(fact)
 
     async def _answer(self, request: web.BaseRequest, wanted: GateRequest, backend: Backend) -> web.StreamResponse:
         chunk = await backend.read()

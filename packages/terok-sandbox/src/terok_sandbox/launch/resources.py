@@ -148,6 +148,7 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
         prices=config.prices_path,
         task_limits=budget.task,
         project_limits=budget.project,
+        on_limit=budget.on_limit,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 
@@ -36,10 +36,13 @@ from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveRe
 from terok_sandbox.sandbox.removal import forget_container, is_sandboxed, remove_container
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.values.limits import Decision, Whose
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
+    from terok_sandbox.activity.client import ActivityFeed
     from terok_sandbox.sandbox.shield import Shield, ShieldState
+    from terok_sandbox.sandbox.watching import HostView
 
 
 _OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
@@ -251,6 +254,29 @@ class Sandbox:
     def shield_quarantine(self, name: str) -> None:
         """End every connection of a container and let nothing out."""
         self.shield(name).quarantine()
+
+    def activity(self, name: str) -> ActivityFeed:
+        """Return the feed of container `name`: `read` it once, or follow it as an asynchronous context manager."""
+        return self._view(name).feed()
+
+    def budget(self, name: str) -> dict[str, Any]:
+        """Return how the limits of a running container stand: `on_limit`, and `limits` as budget facts; BudgetError."""
+        return self._view(name).ask_budget()
+
+    def decide_budget(
+        self, name: str, answer: Decision, *, limit: str = "", most: float = 0.0, whose: Whose = "task"
+    ) -> dict[str, Any]:
+        """Carry out a person's decision for calls over a limit, and return what `budget` does; BudgetError.
+
+        `raise` sets `limit` of the task or its project to `most`; `finish` lets calls through until the turn has ended:
+        none under way for a minute, an hour at most; `stop` refuses what waits and what follows.
+        """
+        return self._view(name).ask_budget(answer=answer, limit=limit, most=most, whose=whose)
+
+    def _view(self, name: str) -> HostView:
+        from terok_sandbox.sandbox.watching import HostView
+
+        return HostView(self.config, self.runtime, check_container_name(name))
 
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool = True) -> str:
         name = spec.container_name

@@ -122,8 +122,11 @@ def listen_control(path: Path) -> socket.socket:
         raise ShieldError(f"{path}: cannot listen: {error}") from error
 
 
-async def serve_control(path: Path, listener: socket.socket, operations: Mapping[str, Operation]) -> None:
-    """Serve `listener` until cancelled, then remove `path`; raises `NetnsError` and `AuditError` of an operation."""
+async def serve_control(path: Path | None, listener: socket.socket, operations: Mapping[str, Operation]) -> None:
+    """Serve `listener` until cancelled, then remove `path`; raises `NetnsError` and `AuditError` of an operation.
+
+    A listener without a `path` is somebody else's.
+    """
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -152,4 +155,5 @@ async def serve_control(path: Path, listener: socket.socket, operations: Mapping
         server.close()
         for task in tasks:
             task.cancel()
-        path.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing is served any more
+        if path is not None:
+            path.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing is served any more

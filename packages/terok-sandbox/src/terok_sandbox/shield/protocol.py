@@ -18,7 +18,7 @@ SOCKET: Final = "clearance/gateway.sock"
 Fields = dict[str, Any]
 
 
-def encode(kind: str, **fields: Any) -> bytes:
+def encode(kind: str, /, **fields: Any) -> bytes:
     """Return one line of type `kind`."""
     return json.dumps({"v": VERSION, "type": kind, **fields}, separators=(",", ":")).encode("ascii") + b"\n"
 

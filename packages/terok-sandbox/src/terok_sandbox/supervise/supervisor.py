@@ -18,11 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import TerokError
+from terok_util import TerokError, ensure_dir
 from terok_util.lazy import load_reference
 
 from terok_sandbox import hygiene, unix_sockets
-from terok_sandbox.config.model import CONTROL_SOCKET, GUEST_DIR, RECORD_FILE, SUPERVISOR_LOG
+from terok_sandbox.config.model import ACTIVITY_DIR, CONTROL_SOCKET, GUEST_DIR, RECORD_FILE, SUPERVISOR_LOG
 from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.netns.listeners import (
@@ -171,7 +171,7 @@ class Supervisor:
             self._sockets = [*prepared.listeners.values(), prepared.packet_log]
             if not fresh:
                 begin()
-            listeners = {**prepared.listeners, **self._guest_sockets(), **self._host_sockets()}
+            listeners = {**prepared.listeners, **self._guest_sockets(), **self._host_sockets(), **self._feeds()}
             self._uplink.finish()
         except BaseException as error:
             self._log.note(f"cannot supervise process {target.pid}: {error}")
@@ -233,10 +233,19 @@ class Supervisor:
             wanted["ssh-agent"] = SSH_SOCKET
         return {name: self._guest_socket(file) for name, file in wanted.items()}
 
+    def _feeds(self) -> dict[str, socket.socket]:
+        """Bind the sockets on which the workers tell what they know: whoever follows one waits for its next worker."""
+        names = ["gateway"] if self._sidecar.vault is None else ["broker", "gateway"]
+        return {f"activity-{name}": self._socket(f"{ACTIVITY_DIR}/{name}.sock", 0o600) for name in names}
+
     def _guest_socket(self, file: str) -> socket.socket:
-        path = self._sidecar.runtime_dir / GUEST_DIR / file
+        return self._socket(f"{GUEST_DIR}/{file}", 0o666)
+
+    def _socket(self, file: str, mode: int) -> socket.socket:
+        path = self._sidecar.runtime_dir / file
         try:
-            listener = unix_sockets.listen(path, kind=socket.SOCK_STREAM, mode=0o666, backlog=BACKLOG)
+            ensure_dir(path.parent)
+            listener = unix_sockets.listen(path, kind=socket.SOCK_STREAM, mode=mode, backlog=BACKLOG)
         except OSError as error:
             raise SupervisorError(f"{path}: cannot listen: {error.strerror}") from error
         self._sockets.append(listener)
@@ -317,8 +326,8 @@ class Supervisor:
         runtime_dir = self._sidecar.runtime_dir
         control = runtime_dir / CONTROL_SOCKET
         if self._control_id is not None and unix_sockets.identity(control) == self._control_id:
-            guest = runtime_dir / GUEST_DIR
-            for path in (runtime_dir / RECORD_FILE, guest / VAULT_SOCKET, guest / SSH_SOCKET, control):
+            guest, feeds = runtime_dir / GUEST_DIR, (runtime_dir / ACTIVITY_DIR).glob("*.sock")
+            for path in (runtime_dir / RECORD_FILE, guest / VAULT_SOCKET, guest / SSH_SOCKET, *feeds, control):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
         os.close(self._lifeline)

@@ -14,7 +14,7 @@ class WorkerPlan:
     the gateway needs for a gate (`gate`) is imported with the first container that has one.
     """
 
-    broker: str = "terok_sandbox.vault.worker:serve"
+    broker: str = "terok_sandbox.broker:serve"
     gateway: str = "terok_sandbox.gateway:serve"
     gate: str = "terok_sandbox.gate.server:serve_gate"
     rules: str = "terok_sandbox.supervise.rules:rules_for"

@@ -30,7 +30,7 @@ from terok_sandbox.supervise.worker_plan import WorkerPlan
 _FIRST_BACKOFF: Final = 0.05
 _HEAD_START: Final = 0.2
 """Seconds a container gets to come up before its workers take the CPU from it, unless it asks for one sooner."""
-_BROKER_LISTENERS: Final = ("vault", "vault-tls", "vault-unix", "vault-host", "ssh-agent")
+_BROKER_LISTENERS: Final = ("vault", "vault-tls", "vault-unix", "vault-host", "ssh-agent", "activity-broker")
 """Listeners of the broker; every other one is the gateway's."""
 
 

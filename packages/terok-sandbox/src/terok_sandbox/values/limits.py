@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 from terok_util.values import lean_dataclass
 
@@ -45,9 +45,18 @@ class Limits:
 NO_LIMITS = Limits()
 
 
+OnLimit = Literal["refuse", "hold"]
+"""Treatment of a call over a limit: it is refused, or waits until a person has decided."""
+
+
+Decision = Literal["raise", "finish", "stop"]
+Whose = Literal["task", "project"]
+
+
 @lean_dataclass(frozen=True, slots=True)
 class Budget:
     """Limits of one task, and of all tasks of its project together."""
 
     task: Limits = NO_LIMITS
     project: Limits = NO_LIMITS
+    on_limit: OnLimit = "refuse"

@@ -23,7 +23,7 @@ from terok_sandbox.vault.passphrase.session import read_session
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import PLACES, Route, load_routes
 from terok_sandbox.vault.scrub import MAX_SECRET, Patterns
-from terok_sandbox.vault.store import CredentialDB, TokenRow
+from terok_sandbox.vault.store import Billing, CredentialDB, TokenRow
 from terok_sandbox.vault.swap import Screened, UpstreamRequest
 from terok_sandbox.vault.tokens import token_digest
 
@@ -102,6 +102,7 @@ class TokenGrant:
     credential: Credential
     patterns: Patterns
     """The secrets that the answer is searched for."""
+    billing: Billing = "metered"
 
 
 class VaultAccess:

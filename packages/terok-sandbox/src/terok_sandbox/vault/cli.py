@@ -62,6 +62,14 @@ _VAULT = (
         _SET,
         ArgDef("--yes", action="store_true", help="replace a stored credential without asking"),
     ),
+    _verb(
+        "billing",
+        "handlers:set_billing",
+        "say how the use of a credential is paid for: by what is used, or with a plan",
+        _PROVIDER,
+        ArgDef("billing", choices=("metered", "plan"), help="metered, or part of a plan such as a subscription"),
+        _SET,
+    ),
     _verb("remove", "handlers:remove", "remove a stored credential", _PROVIDER, _SET),
     _verb(
         "revoke",

@@ -41,6 +41,12 @@ class BadCredential(VaultError):
     """A credential, a name or a token shape that the vault does not accept."""
 
 
+class BudgetError(VaultError):
+    """A decision about a budget names no limit of it, or no larger number."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class RoutesError(VaultError):
     """The routes file cannot be read or does not say what it must.
 

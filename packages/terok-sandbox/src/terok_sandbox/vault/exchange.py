@@ -150,8 +150,32 @@ class OpenExchanges:
         if self._looking is not None:
             self._looking.cancel()
 
+    async def held(self, refusal: VaultRefusal, since: float) -> bool:
+        """Wait as `Meter.hold` does."""
+        return self._meter is not None and await self._meter.hold(refusal, since)
+
+    async def ask(self, exchange: Exchange, data: bytes, *, last: bool) -> None:
+        """Show the meter a piece as `Traffic.ask` does; where a budget holds the last one, wait and ask again."""
+        since = time.monotonic()
+        while True:
+            try:
+                return exchange.traffic.ask(data, last=last)
+            except HeldBackError as error:
+                if not await self.held(error.refusal, since):
+                    raise
+            data = b""  # it is taken already
+
     async def again(self, grant: TokenGrant) -> VaultRefusal | None:
-        """Return the refusal of a WebSocket's next message (token revoked, vault locked, budget used up), or None."""
+        """Return the refusal of a WebSocket's next message (token revoked, vault locked, budget used up), or None.
+
+        A message that a budget holds waits in here.
+        """
+        since = time.monotonic()
+        while (refusal := await self._refusal(grant)) is not None and await self.held(refusal, since):
+            pass
+        return refusal
+
+    async def _refusal(self, grant: TokenGrant) -> VaultRefusal | None:
         try:
             if (refusal := await self._access.ready()) is not None:
                 return refusal

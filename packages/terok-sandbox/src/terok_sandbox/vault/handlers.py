@@ -14,7 +14,7 @@ from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.passphrase.session import write_session
 from terok_sandbox.vault.passphrase.tiers import tier_named
-from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.store import Billing, CredentialDB
 from terok_sandbox.vault.unlock import note, say
 
 
@@ -41,8 +41,8 @@ def list_entries(*, as_json: bool = False, include_tokens: bool = False) -> None
     with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
         credentials, tokens = database.list_credentials(), database.list_tokens() if include_tokens else []
     lines = table(
-        ("PROVIDER", "SET", "TYPE", "STORED"),
-        [(row.provider, row.credential_set, row.kind, row.updated_at) for row in credentials],
+        ("PROVIDER", "SET", "TYPE", "BILLING", "STORED"),
+        [(row.provider, row.credential_set, row.kind, row.billing, row.updated_at) for row in credentials],
     )
     if include_tokens:
         rows = [(row.token_id, row.container, row.provider, row.created_at) for row in tokens]
@@ -87,6 +87,19 @@ def remove(*, provider: str, credential_set: str = "default") -> None:
             hint="`terok-sandbox vault list` shows what is stored",
         )
     say(f"removed the credential of {provider} from the set {credential_set}")
+
+
+def set_billing(*, provider: str, billing: Billing, credential_set: str = "default") -> None:
+    """Note how the use of a credential is paid for."""
+    with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
+        known = database.set_billing(credential_set, provider, billing)
+    if not known:
+        raise VaultError(
+            f"there is no credential of {provider} in the set {credential_set}",
+            hint="`terok-sandbox vault list` shows what is stored",
+        )
+    paid = {"metered": "paid for by what is used", "plan": "part of a plan"}[billing]
+    say(f"the use of {provider} in the set {credential_set} is {paid}")
 
 
 def revoke(*, container: str) -> None:

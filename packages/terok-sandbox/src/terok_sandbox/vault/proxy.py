@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -116,11 +117,13 @@ class VaultProxy:
         exchange = self._ledger.begin()
         exchange.method = head.method[:16]
         reply = Reply(client, minor=head.minor, keep=head.minor > 0)
-        grant = await self._decide(screened, exchange)
+        grant = await self._granted(screened, exchange)
         if isinstance(grant, VaultRefusal):
             if grant.reason == "token_in_url":
                 exchange.path = "(with the token in it)"
             self._ledger.refuse(exchange, grant)
+            if self._meter is not None:
+                self._meter.refused(exchange.number, exchange.provider, exchange.method, exchange.path, grant)
             reply.refuse(grant, LINGER_SECONDS)
             return False
         screened = grant.screened
@@ -130,7 +133,7 @@ class VaultProxy:
             return False
         if self._meter is not None:
             path = screened.target.path
-            exchange.traffic.observer = self._meter.observe(grant.route, screened.method, path)
+            exchange.traffic.observer = self._meter.observe(grant.route, screened.method, path, grant.billing)
         self._open.add(exchange, grant)
         try:
             if screened.websocket:
@@ -156,6 +159,14 @@ class VaultProxy:
             client.linger(LINGER_SECONDS)
             return False
         return self._fail(client, reply, exchange, refusal)
+
+    async def _granted(self, screened: Screened | VaultRefusal, exchange: Exchange) -> TokenGrant | VaultRefusal:
+        """Decide, and decide anew for as long as a budget holds the request."""
+        since = time.monotonic()
+        while True:
+            grant = await self._decide(screened, exchange)
+            if not isinstance(grant, VaultRefusal) or not await self._open.held(grant, since):
+                return grant
 
     async def _decide(self, screened: Screened | VaultRefusal, exchange: Exchange) -> TokenGrant | VaultRefusal:
         if isinstance(screened, VaultRefusal):
@@ -209,7 +220,8 @@ class VaultProxy:
         patterns = self._access.patterns(self._container, credential)
         if isinstance(patterns, VaultRefusal):
             return patterns
-        grant = TokenGrant(screened, request, presented.token, row, route, credential, patterns)
+        billing = self._access.database().billing(row.credential_set, row.provider)
+        grant = TokenGrant(screened, request, presented.token, row, route, credential, patterns, billing)
         self._access.grant(grant)
         return self._admitted(grant)
 
@@ -242,7 +254,7 @@ class VaultProxy:
         screened = grant.screened
         framing = request_body(screened.length, chunked=screened.chunked)
         try:
-            body = self._body(client, framing, screened, exchange)
+            body = await self._body(client, framing, screened, exchange)
             answer = await self._upstream.send(grant.request, body, screened.length)
             exchange.status = answer.head.status
             if answer.head.status == 401:
@@ -273,20 +285,27 @@ class VaultProxy:
             reply.refuse(refusal, LINGER_SECONDS)
         return False
 
-    def _body(self, client: Stream, framing: Body | None, screened: Screened, exchange: Exchange) -> Upload:
+    async def _body(self, client: Stream, framing: Body | None, screened: Screened, exchange: Exchange) -> Upload:
         """Return the body: whole if it came with the head, so that both leave together; else as it arrives."""
         if framing is None:
-            exchange.traffic.ask(b"", last=True)
+            await self._open.ask(exchange, b"", last=True)
             return None
         if screened.expects_continue:
             client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = screened.length
         if length is not None and length <= SMALL_UPLOAD and (body := client.take_buffered(length)) is not None:
             framing.feed(body)
-            exchange.traffic.ask(body, last=True)
+            await self._open.ask(exchange, body, last=True)
             exchange.traffic.count(sent=length)
             return body
-        return _upload(client, framing, exchange)
+        return self._upload(client, framing, exchange)
+
+    async def _upload(self, client: Stream, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
+        async for piece in client.read_body(framing, BODY_STALL_SECONDS):
+            await self._open.ask(exchange, piece, last=framing.done)
+            exchange.traffic.count(sent=len(piece))
+            yield piece
+        await self._open.ask(exchange, b"", last=True)
 
     async def _bridge(
         self, client: Stream, reply: Reply, head: RequestHead, grant: TokenGrant, exchange: Exchange
@@ -353,11 +372,3 @@ class VaultProxy:
 _USE_AS_GIVEN: Final = "use the token from the container's environment as it is"
 _HEAD_TIMEOUT: Final = VaultRefusal(408, "head_timeout", "the request head did not come to its end")
 _REDIRECTED: Final = VaultRefusal(502, "upstream_redirect", "the provider redirects the WebSocket handshake")
-
-
-async def _upload(client: Stream, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
-    async for piece in client.read_body(framing, BODY_STALL_SECONDS):
-        exchange.traffic.ask(piece, last=framing.done)
-        exchange.traffic.count(sent=len(piece))
-        yield piece
-    exchange.traffic.ask(b"", last=True)

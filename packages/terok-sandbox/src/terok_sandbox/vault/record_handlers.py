@@ -14,7 +14,7 @@ from terok_util.commands.output import show, show_row
 from terok_sandbox.audit_chain import ChainReport, select, verify
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import AuditError
-from terok_sandbox.vault.usage.journal import NANO, TOKENS, Totals, read_usage, totals_of
+from terok_sandbox.vault.usage.journal import NANO, TOKENS, Totals, billing_of, read_usage, totals_of
 from terok_sandbox.vault.usage.prices import load_prices
 
 AUDIT_NAME = "vault-audit.jsonl"
@@ -86,13 +86,19 @@ def _line(row: dict[str, Any]) -> str:
 def usage(*, container: str | None = None, as_json: bool = False) -> None:
     """Show what containers used, by project, container, provider and model."""
     cfg = SandboxConfig.load()
-    groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    groups: dict[tuple[str, str, str, str, str], dict[str, Any]] = {}
     for path in sorted(cfg.usage_dir.glob("*/*.jsonl")):
         for row in read_usage(path):
-            key = (path.parent.name, path.stem, str(row.get("provider", "")), str(row.get("model", "")))
+            key = (
+                path.parent.name,
+                path.stem,
+                str(row.get("provider", "")),
+                str(row.get("model", "")),
+                billing_of(row),
+            )
             if container in (None, path.stem):
                 _add(groups.setdefault(key, {"totals": Totals(), **dict.fromkeys(TOKENS, 0)}), row)
-    names = ("project", "container", "provider", "model")
+    names = ("project", "container", "provider", "model", "billing")
     rows = [dict(zip(names, key, strict=True)) | _shown(group) for key, group in sorted(groups.items())]
     prices = load_prices(cfg.prices_path)
     for row in rows:
@@ -102,11 +108,12 @@ def usage(*, container: str | None = None, as_json: bool = False) -> None:
 
 
 def _usage_lines(rows: list[dict[str, Any]], prices_path: Path) -> Iterator[str]:
-    yield "CONTAINER  PROVIDER  MODEL  REQUESTS  INPUT  OUTPUT  CACHED  BYTES  USD"
+    yield "CONTAINER  PROVIDER  MODEL  BILLING  REQUESTS  INPUT  OUTPUT  CACHED  BYTES  USD"
     for row in rows:
         cost = f"unknown (budget: {row['budget_usd']:.4f})" if row["cost_usd"] is None else f"{row['cost_usd']:.4f}"
-        cells = [row["container"], row["provider"], row["model"] or "-", row["requests"], row["input"], row["output"]]
-        cells += [row["cache_read"] + row["cache_write"] + row["cache_write_1h"], row["bytes"], cost]
+        cells = [row["container"], row["provider"], row["model"] or "-", row["billing"], row["requests"]]
+        cells += [row["input"], row["output"], row["cache_read"] + row["cache_write"] + row["cache_write_1h"]]
+        cells += [row["bytes"], cost]
         yield "  ".join(map(str, cells)) + (" (estimated)" if row["estimated"] else "")
     dates = sorted({row["price"]["date"] for row in rows if row["price"] and row["price"]["date"]})
     yield f"prices as of {dates[0] if dates else '-'}; your own in {prices_path}"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 from terok_sandbox.vault.connection import connect, translated
@@ -69,7 +69,9 @@ _V2 = (
     "CREATE UNIQUE INDEX ssh_key_assignments_default ON ssh_key_assignments (scope) WHERE is_default = 1",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
+_V3 = ("ALTER TABLE credentials ADD COLUMN billing TEXT CHECK (billing IN ('metered', 'plan'))",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
@@ -101,6 +103,8 @@ def migrate(connection: Any) -> None:
         raise
 
 
+Billing = Literal["metered", "plan"]
+BILLINGS: tuple[Billing, ...] = ("metered", "plan")
 DEFAULT_SET = "default"
 MAX_CREDENTIAL_BYTES = 64 * 1024
 
@@ -124,6 +128,8 @@ class CredentialRow:
     provider: str
     kind: str
     updated_at: str
+    billing: Billing = "metered"
+    """Whether its use is paid for one by one, or with a plan: what a person said, else a plan for a sign-in."""
 
 
 def expiry(data: Mapping[str, Any]) -> float | None:
@@ -211,11 +217,32 @@ class CredentialDB:
     def list_credentials(self, credential_set: str | None = None) -> list[CredentialRow]:
         """List what is stored, in one set or in all, without secrets."""
         rows = self.rows(
-            "SELECT credential_set, provider, json_extract(data, '$.type'), updated_at FROM credentials"
+            "SELECT credential_set, provider, json_extract(data, '$.type'), updated_at, billing FROM credentials"
             " WHERE ?1 IS NULL OR credential_set = ?1 ORDER BY credential_set, provider",
             (credential_set,),
         )
-        return [CredentialRow(name, provider, kind or "", updated) for name, provider, kind, updated in rows]
+        return [
+            CredentialRow(name, provider, kind or "", updated, _billing(kind, chosen))
+            for name, provider, kind, updated, chosen in rows
+        ]
+
+    def billing(self, credential_set: str, provider: str) -> Billing:
+        """Return how the use of a credential is paid for; `metered` if there is none."""
+        query = (
+            "SELECT json_extract(data, '$.type'), billing FROM credentials WHERE credential_set = ? AND provider = ?"
+        )
+        row = self._one(query, (credential_set, provider))
+        return _billing(*row) if row is not None else "metered"
+
+    def set_billing(self, credential_set: str, provider: str, billing: Billing) -> bool:
+        """Note how the use of a credential is paid for, also after it is stored anew; False if there is none."""
+        with self.transaction():
+            return bool(
+                self.write(
+                    "UPDATE credentials SET billing = ? WHERE credential_set = ? AND provider = ?",
+                    (billing, credential_set, provider),
+                )
+            )
 
     def delete_credential(self, credential_set: str, provider: str) -> bool:
         """Remove a credential; False if there was none. Tokens bound to it stay and stop working."""
@@ -286,6 +313,10 @@ class CredentialDB:
     def _one(self, sql: str, parameters: tuple[object, ...] = ()) -> Any:
         with translated(self.path):
             return self._connection.execute(sql, parameters).fetchone()
+
+
+def _billing(kind: str | None, chosen: Billing | None) -> Billing:
+    return chosen or ("plan" if kind == "oauth" else "metered")
 
 
 def _check_names(*names: str) -> None:

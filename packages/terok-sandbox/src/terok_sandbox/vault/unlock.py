@@ -14,7 +14,7 @@ from terok_sandbox.vault.errors import VaultMissing
 from terok_sandbox.vault.passphrase import session
 from terok_sandbox.vault.passphrase.change import settle
 from terok_sandbox.vault.passphrase.record import TIERS, TierName, read_record, update_record
-from terok_sandbox.vault.passphrase.session import Resolved, read_session, write_session
+from terok_sandbox.vault.passphrase.session import Resolved, read_session, resolve, write_session
 from terok_sandbox.vault.passphrase.tiers import FileTier, SystemdCredsTier, best_tier, leave_no_core, tier_named
 from terok_sandbox.vault.store import CredentialDB
 
@@ -23,7 +23,7 @@ MAX_SECRET_BYTES: Final = 64 * 1024
 
 def resolve_passphrase(cfg: SandboxConfig, *, interactive: bool = False) -> str:
     """Return the passphrase of the vault; raises as `resolve` does."""
-    return session.resolve(cfg, interactive=interactive).passphrase
+    return resolve(cfg, interactive=interactive).passphrase
 
 
 def open_vault(cfg: SandboxConfig, *, interactive: bool = False) -> CredentialDB:

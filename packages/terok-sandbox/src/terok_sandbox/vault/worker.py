@@ -8,13 +8,14 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from terok_util.door import Door, Seat
 
 from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import VaultWiring
+from terok_sandbox.values.facts import Fact
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.authority import server_context
@@ -96,18 +97,30 @@ DRAIN_SECONDS: Final = 2.0
 KEPT_BYTES: Final = 4 * LARGEST_READ
 
 
-def serve(ctx: WorkerContext) -> int:
-    """Serve until SIGTERM or SIGINT; a locked vault or missing routes are answered with 503 until the cause is gone."""
+Beside = Callable[[UsageMeter | None], Coroutine[Any, Any, None]]
+"""Serves people beside the proxy, as long as that is served."""
+
+
+def serve(ctx: WorkerContext, tell: Callable[[Fact], None], beside: Beside) -> int:
+    """Serve until SIGTERM or SIGINT, and `tell` what is seen.
+
+    A locked vault or missing routes are answered with 503 until the cause is gone.
+    """
     wiring = ctx.sidecar.vault
     if wiring is None:
         _log.info("no vault is wired to this container")
     posture = ctx.sidecar.gateway_dir / LIVE_FILE
-    asyncio.run(_serve(wiring, ctx.sidecar.container_name, ctx.listeners, Quarantine(posture)))
+    asyncio.run(_serve(wiring, ctx.sidecar.container_name, ctx.listeners, Quarantine(posture), tell, beside))
     return 0
 
 
 async def _serve(
-    wiring: VaultWiring | None, container: str, listeners: Mapping[str, socket.socket], quarantine: Quarantine
+    wiring: VaultWiring | None,
+    container: str,
+    listeners: Mapping[str, socket.socket],
+    quarantine: Quarantine,
+    tell: Callable[[Fact], None],
+    beside: Beside,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -124,7 +137,7 @@ async def _serve(
     bytes(KEPT_BYTES)
     deadlines = Deadlines(closed=lambda: quarantine.refusal() is not None)
     access = VaultAccess(wiring, quarantine)
-    meter = None if wiring.usage is None else UsageMeter(wiring.usage, container)
+    meter = None if wiring.usage is None else UsageMeter(wiring.usage, container, tell=tell)
     proxy = VaultProxy(
         access,
         deadlines,
@@ -147,9 +160,11 @@ async def _serve(
     if wiring.ssh_scope is not None and "ssh-agent" in listeners:
         agent = ContainerAgent(access, wiring.ssh_scope, container, wiring.audit_path)
         agent.start(listeners["ssh-agent"])
+    telling = asyncio.create_task(beside(meter))
     try:
         await stop.wait()
     finally:
+        telling.cancel()
         if agent is not None:
             agent.close()
         await server.shutdown(DRAIN_SECONDS)

@@ -47,7 +47,8 @@ def test_a_handover_serves_the_container_until_it_ends(lab: Lab) -> None:
     for pid in (broker["pid"], gateway["pid"], status["pid"]):
         lab.wait_for(lambda pid=pid: not alive(pid))
     left = {one.name for one in lab.cfg.container_runtime_dir("box").iterdir()}
-    assert left == {"guest", "clearance"}
+    assert left == {"guest", "clearance", "activity"}
+    assert not list((lab.cfg.container_runtime_dir("box") / "activity").iterdir())
     with pytest.raises(client.NotRunningError):
         lab.status()
     assert "vault serves box" in lab.log()
@@ -72,7 +73,7 @@ def test_a_worker_holds_its_own_and_is_confined(lab: Lab) -> None:
         container = lab.container()
         assert lab.run_hook(path, container.pid).stderr == ""
         pids.append(container.pid)
-    for port, count in ((LOOPBACK_GATE_PORT, 6), (LOOPBACK_VAULT_PORT, 3)):
+    for port, count in ((LOOPBACK_GATE_PORT, 7), (LOOPBACK_VAULT_PORT, 4)):
         states = [lab.ask(pid, port, "state") for pid in pids]
         for state in states:
             inherited = {int(number) for number in state["descriptors"]} - set(range(3)) - set(state["own"])

@@ -7,18 +7,21 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 from terok_sandbox.sidecar import UsageWiring
-from terok_sandbox.values.limits import Limits
+from terok_sandbox.values.facts import BudgetFact, Fact, ModelCall, UsageFact
+from terok_sandbox.values.limits import NO_LIMITS, Limits, OnLimit
 from terok_sandbox.vault.access import VaultAccess
+from terok_sandbox.vault.errors import BudgetError
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.stream import Deadlines
-from terok_sandbox.vault.usage.journal import UsageJournal, read_usage
+from terok_sandbox.vault.usage.budget import MAX_WAITING, TaskBudget
+from terok_sandbox.vault.usage.journal import UsageJournal, put_together, read_rows, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.prices import NANO
 from terok_sandbox.vault.worker import Server
@@ -75,6 +78,7 @@ class Shop:
     usage: UsageWiring
     client: aiohttp.ClientSession
     meter: UsageMeter
+    told: list[Fact]
 
     def ledger(self) -> int:
         return sum(row["cost_nano"] for row in read_usage(self.usage.journal))
@@ -94,10 +98,13 @@ Open = Callable[..., Any]
 async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
     closing: list[Any] = []
 
-    async def opened(limits: Limits, **routes: Any) -> Shop:
+    async def opened(
+        limits: Limits, *, on_limit: OnLimit = "refuse", project: Limits = NO_LIMITS, **routes: Any
+    ) -> Shop:
         files.routes(stub={"upstream": provider.url, "header": "x-api-key", **routes})
-        usage = UsageWiring(files.wiring.audit_path.with_name("usage.jsonl"), "task", time.time(), task_limits=limits)
-        deadlines, meter, bill = Deadlines(), UsageMeter(usage, CONTAINER), Bill()
+        journal, told = files.wiring.audit_path.with_name("usage.jsonl"), list[Fact]()
+        usage = UsageWiring(journal, "task", time.time(), None, limits, project, on_limit)
+        deadlines, meter, bill = Deadlines(), UsageMeter(usage, CONTAINER, tell=told.append), Bill()
         provider.handler = bill.answer
         proxy = VaultProxy(VaultAccess(files.wiring), deadlines, container=CONTAINER,
                            audit_path=files.wiring.audit_path, meter=meter)  # fmt: skip
@@ -120,7 +127,7 @@ async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
             files.db.close()
 
         closing.append(close)
-        return Shop(files, bill, usage, client, meter)
+        return Shop(files, bill, usage, client, meter, told)
 
     yield opened
     for close in closing:
@@ -341,3 +348,160 @@ async def test_a_websocket_s_request_is_paid_for_when_its_client_leaves(shop: Op
         await it.settled()
     cost = heard * 20_000 * 10 * 1000
     assert 0 < cost <= it.ledger() and cost <= 0.30 * NANO + 0.21 * NANO, (heard, it.ledger())
+
+
+CALL = 1000 * IN + 4000 * OUT
+"""What one call costs at the most and, with this bill, in fact: in millionths of a USD."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def asking(shop: Shop, calls: int, body: Any = BODY) -> list[asyncio.Task[int]]:
+    async def ask() -> int:
+        async with shop.client.post("/v1/messages", json=body) as answer:
+            return answer.status
+
+    return [asyncio.create_task(ask()) for _ in range(calls)]
+
+
+@pytest.mark.attack(id="BUD-1")
+@pytest.mark.parametrize("large", [False, True], ids=["small", "streamed"])
+async def test_fifty_calls_that_are_held_exceed_a_budget_by_one_at_most(shop: Open, large: bool) -> None:
+    it = await shop(Limits(cost_usd=0.30), on_limit="hold")
+    it.bill.go_on.set()
+    body = {**BODY, "filling": "y" * 300_000} if large else BODY
+    calls = asking(it, 50, body)
+    await until(lambda: it.meter.budget.held == 50 - it.bill.seen)
+    assert not [call for call in calls if call.done() and call.result() != 200], "nothing is refused"
+    assert 0.30 * NANO <= it.bill.nano < 0.30 * NANO + CALL * 1000, "the one in flight, and no more"
+    last = [fact for fact in it.told if isinstance(fact, BudgetFact)][-1]
+    assert (last.whose, last.limit, last.state, last.held) == ("task", "cost_usd", "holds", 50 - it.bill.seen)
+
+    most = it.bill.nano / NANO + 0.25
+    it.meter.decide({"answer": "raise", "limit": "cost_usd", "most": most})
+    await until(lambda: it.bill.nano >= most * NANO and it.meter.budget.held == 50 - it.bill.seen)
+    assert it.bill.nano < most * NANO + CALL * 1000
+
+    it.meter.decide({"answer": "stop"})
+    statuses = [await call for call in calls]
+    assert statuses.count(200) == it.bill.seen and set(statuses) == {200, 429}
+    (later,) = asking(it, 1)
+    assert await later == 429, "what is stopped is not held any more"
+    assert it.ledger() == it.bill.nano or large
+    most_each = {row["pending_tokens"] for row in read_rows(it.usage.journal) if "id" in row}
+    assert len(most_each) == 1, "also of a call that has waited"
+
+
+async def test_a_turn_is_finished_and_then_the_limit_holds_again(shop: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = await shop(Limits(requests=1), on_limit="hold")
+    it.bill.go_on.set()
+    assert [await call for call in asking(it, 1)] == [200]
+    held = asking(it, 3)
+    await until(lambda: it.meter.budget.held == 3)
+    it.meter.decide({"answer": "finish"})
+    assert [await call for call in [*held, *asking(it, 2)]] == [200] * 5
+    states = [fact.state for fact in it.told if isinstance(fact, BudgetFact)]
+    assert states[0] == "holds" and states[-1] == "finishing"
+    now = time.time()
+    monkeypatch.setattr(it.meter.budget, "_clock", lambda: now + 61)
+    (late,) = asking(it, 1)
+    await until(lambda: it.meter.budget.held == 1)
+    late.cancel()
+    await until(lambda: it.meter.budget.held == 0)
+    assert it.bill.seen == 6
+
+
+async def test_a_held_call_is_decided_about_anew_when_it_goes_on(shop: Open) -> None:
+    it = await shop(Limits(requests=0), on_limit="hold")
+    (held,) = asking(it, 1)
+    await until(lambda: it.meter.budget.held == 1)
+    it.vault.db.revoke_tokens(CONTAINER)
+    it.meter.decide({"answer": "raise", "limit": "requests", "most": 5})
+    assert await held == 401 and it.bill.seen == 0
+
+
+async def test_only_so_many_calls_wait_and_a_client_that_leaves_waits_no_longer(shop: Open) -> None:
+    it = await shop(Limits(requests=0), on_limit="hold")
+    calls = asking(it, MAX_WAITING + 3)
+    await until(lambda: sum(call.done() for call in calls) == 3)
+    assert [call.result() for call in calls if call.done()] == [429] * 3
+    assert it.meter.budget.held == MAX_WAITING
+    for call in calls:
+        call.cancel()
+    await until(lambda: it.meter.budget.held == 0)
+    assert it.bill.seen == 0
+
+
+async def test_a_decision_of_the_project_reaches_calls_held_elsewhere(shop: Open, files: Vault) -> None:
+    it = await shop(NO_LIMITS, on_limit="hold", project=Limits(requests=0))
+    (held,) = asking(it, 1)
+    await until(lambda: it.meter.budget.held == 1)
+    other = replace(it.usage, journal=it.usage.journal.with_name("other.jsonl"), task="another")
+    TaskBudget(other, lambda _: None).decide("raise", "project", "requests", 5)
+    assert await held == 200
+
+
+async def test_decisions_outlive_the_broker_and_belong_to_their_task(shop: Open) -> None:
+    it = await shop(Limits(requests=1, tokens=10**9), on_limit="hold")
+    it.meter.decide({"answer": "raise", "limit": "requests", "most": 2})
+    again = UsageMeter(it.usage, CONTAINER)
+    assert dict(again.budget.limits)["task"] == Limits(requests=2, tokens=10**9)
+    for changed, limits in (
+        (replace(it.usage, task="next"), it.usage.task_limits),
+        (replace(it.usage, task_limits=Limits(requests=7)), Limits(requests=7)),
+    ):
+        assert dict(TaskBudget(changed, lambda _: None).limits)["task"] == limits, "a limit set since counts"
+    it.usage.journal.with_name("usage.budget.json").write_text("damaged")
+    assert dict(TaskBudget(it.usage, lambda _: None).limits)["task"] == it.usage.task_limits
+
+
+BAD = [
+    ({"answer": "raise", "limit": "tokens", "most": 9}, "tokens is not limited"),
+    ({"answer": "raise", "limit": "requests", "most": 1}, "requests is limited to 1 now"),
+    ({"answer": "raise", "limit": "requests", "most": float("nan")}, "requests is limited to 1 now"),
+    ({"answer": "raise", "limit": "requests", "most": "5"}, "a decision has an answer"),
+    ({"answer": "raise", "limit": "requests", "most": 5, "whose": "nobody"}, "'nobody' has no budget"),
+    ({"answer": "wait"}, "unknown decision"),
+    ({"answer": 5}, "a decision has an answer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "problem"), BAD)
+async def test_a_decision_that_cannot_be_carried_out_changes_nothing(
+    shop: Open, request_: dict[str, Any], problem: str
+) -> None:
+    it = await shop(Limits(requests=1), on_limit="hold")
+    before = it.meter.decide({})
+    with pytest.raises(BudgetError, match=problem):
+        it.meter.decide(request_)
+    assert [{**row, "at": 0} for row in it.meter.decide({})["limits"]] == [{**row, "at": 0} for row in before["limits"]]
+
+
+async def test_the_feed_tells_calls_and_usage(shop: Open) -> None:
+    it = await shop(Limits())
+    it.bill.go_on.set()
+    assert [await call for call in asking(it, 2)] == [200, 200]
+    await it.settled()
+    calls = [fact for fact in it.told if isinstance(fact, ModelCall)]
+    assert [fact.state for fact in calls].count("begun") == 2
+    ended = [fact for fact in calls if fact.over]
+    assert [(fact.status, fact.outcome) for fact in ended] == [(200, "complete")] * 2
+    rows = [row for row in read_rows(it.usage.journal) if "id" in row]
+    assert {fact.id for fact in calls} == {f"{row['run']}-{row['id']}" for row in rows}, "named as in the journal"
+    used = [fact for fact in it.told if isinstance(fact, UsageFact)][-1]
+    assert (used.requests, used.tokens, used.cost_known) == (2, 2 * 5000, True)
+    assert used.cost_usd == pytest.approx(it.bill.nano / NANO) and used.plan_usd == 0
+    assert {row["billing"] for row in rows} == {"metered"}
+    it.vault.db.set_billing("default", "stub", "plan")
+    assert [await call for call in asking(it, 1)] == [200]
+    await it.settled()
+    used = [fact for fact in it.told if isinstance(fact, UsageFact)][-1]
+    assert used.plan_usd == pytest.approx(used.cost_usd / 3)
+    billing = [row["billing"] for row in read_rows(it.usage.journal)]
+    assert billing == ["metered"] * 4 + ["plan"] * 2
+    kept = put_together(read_rows(it.usage.journal))
+    assert {row["billing"]: row["requests"] for row in kept} == {"metered": 2, "plan": 1}

@@ -50,6 +50,17 @@ def test_credentials_are_kept_by_set_and_provider(db: CredentialDB) -> None:
     assert db.delete_credential("work", "anthropic") and not db.delete_credential("work", "anthropic")
 
 
+def test_the_billing_of_a_credential(db: CredentialDB) -> None:
+    db.store_credential("default", "anthropic", {"type": "api_key", "key": "k"})
+    db.store_credential("work", "anthropic", {"type": "oauth", "access_token": "t"})
+    assert [row.billing for row in db.list_credentials()] == ["metered", "plan"], "until somebody says otherwise"
+    assert [db.billing(name, "anthropic") for name in ("default", "work", "none")] == ["metered", "plan", "metered"]
+    assert db.set_billing("default", "anthropic", "plan") and not db.set_billing("none", "anthropic", "plan")
+    db.store_credential("default", "anthropic", {"type": "api_key", "key": "another"})
+    assert db.billing("default", "anthropic") == "plan", "a key that is renewed is still paid for in the same way"
+    assert db.set_billing("work", "anthropic", "metered") and db.billing("work", "anthropic") == "metered"
+
+
 def test_tokens_are_bound_stored_hashed_and_revoked_by_container(db: CredentialDB, path: Path) -> None:
     shape = TokenShape("sk-ant-api03-", 95, "base64url")
     token = db.create_token("one", "anthropic", "default", shape=shape)

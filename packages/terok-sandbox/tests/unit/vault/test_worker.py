@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from terok_sandbox.broker import serve
 from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar, VaultWiring
 from terok_sandbox.vault.authority import CERTIFICATE_FILE, publish
-from terok_sandbox.vault.worker import serve
 
 from .conftest import CONTAINER, Vault
 

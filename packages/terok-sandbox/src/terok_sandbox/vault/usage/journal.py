@@ -86,6 +86,9 @@ class _Book:
         self.inode = 0
         self.read_to = 0
         self.total, self.of_task = Totals(), Totals()
+        self.known = True
+        """Whether everything that the one task used has a price."""
+        self.plan = 0
         self.open: dict[Number, tuple[Totals, bool, float]] = {}
 
     def take(self, row: dict[str, Any]) -> None:
@@ -93,6 +96,8 @@ class _Book:
         self.total += used
         if ours:
             self.of_task += used
+            self.known = self.known and not row.get("price_assumed")
+            self.plan += used.cost if billing_of(row) == "plan" else 0
         if (number := number_of(row, "settles")) is not None:
             self.open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
@@ -105,16 +110,18 @@ class UsageJournal:
     def __init__(self, path: Path, task: str) -> None:
         self._path = path
         self._task = task
-        self._run = secrets.token_hex(4)
+        self.run = secrets.token_hex(4)
         self._fd = -1
         self._most = MAX_BYTES
         self._books: dict[str, _Book] = {}
         self.task_totals, self.project_totals = Totals(), Totals()
+        self.cost_known, self.plan_cost = True, 0
         self.task_pending, self.project_pending = Totals(), Totals()
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row; AuditError if it could not be written whole."""
-        line = json.dumps({"task": self._task, "run": self._run, **row}, separators=(",", ":")).encode() + b"\n"
+        row = {"task": self._task, "run": self.run, **row}
+        line = json.dumps(row, separators=(",", ":")).encode() + b"\n"
         try:
             if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:  # put together, or removed
                 self.close()
@@ -127,11 +134,19 @@ class UsageJournal:
                 line = b"\n" + line
             if os.write(self._fd, line) != len(line):
                 raise AuditError(f"{self._path}: a usage row was written only in part", hint="free some disk space")
+            self._count(row, size, len(line))
             if size > self._most:
                 self._put_together(size)
         except OSError as error:
             self.close()
             raise AuditError(f"{self._path}: {error.strerror}", hint="free some disk space") from error
+
+    def _count(self, row: dict[str, Any], size: int, length: int) -> None:
+        """Take in a row that was appended to a file of `size` bytes, unless there is more to be read first."""
+        book = self._books.get(self._path.name)
+        if book is not None and book.read_to == size and book.inode == os.fstat(self._fd).st_ino:
+            book.take(row)
+            book.read_to = size + length
 
     def refresh(self, *, project: bool) -> None:
         """Take in what was appended since: of this container, and with `project` of all in the directory.
@@ -148,10 +163,12 @@ class UsageJournal:
             self._take(path)
         total, of_task, pending, ours = Totals(), Totals(), Totals(), Totals()
         stale = time.time() - STALE_SECONDS
+        self.cost_known = all(book.known for book in self._books.values())
+        self.plan_cost = sum(book.plan for book in self._books.values())
         for name, book in self._books.items():
             total, of_task = total + book.total, of_task + book.of_task
             for (run, _), (most, of_us, since) in book.open.items():
-                dead = (name == self._path.name and run != self._run) or since < stale
+                dead = (name == self._path.name and run != self.run) or since < stale
                 total, pending = (total + most, pending) if dead else (total, pending + most)
                 if of_us:
                     of_task, ours = (of_task + most, ours) if dead else (of_task, ours + most)
@@ -196,18 +213,19 @@ class UsageJournal:
 
 
 def put_together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return few rows that say the same as many: sums by task, provider and model, and what is still open."""
-    groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+    """Return few rows that say the same as many: sums by task, provider, billing and model, and what is still open."""
+    groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     still_open: dict[Number, dict[str, Any]] = {}
     for row in rows:
         if (number := number_of(row, "settles")) is not None:
             still_open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
             still_open[number] = {**row, "requests": 0}
-        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")))
+        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")), billing_of(row))
         if key not in groups and len(groups) >= MAX_GROUPS:
-            key = (row["task"], key[1], "")
-        group = groups.setdefault(key, {"task": key[0], "provider": key[1], "model": key[2], "requests": 0})
+            key = (row["task"], key[1], "", key[3])
+        named = dict(zip(("task", "provider", "model", "billing"), key, strict=True))
+        group = groups.setdefault(key, {**named, "requests": 0})
         group["time"] = row.get("time", "")
         group["requests"] += totals_of(row).requests
         for name in _COUNTS:
@@ -261,6 +279,11 @@ def totals_of(row: dict[str, Any]) -> Totals:
 def pending_of(row: dict[str, Any]) -> Totals:
     """Return the most that the request of an opening row may use."""
     return Totals(tokens=_number(row, "pending_tokens"), cost=_number(row, "pending_nano"))
+
+
+def billing_of(row: dict[str, Any]) -> str:
+    """Return how the use in a row is paid for: `metered` or `plan`."""
+    return "plan" if row.get("billing") == "plan" else "metered"
 
 
 def _seconds(when: object) -> float:

@@ -14,15 +14,19 @@ from typing import Any, Final
 from terok_sandbox.audit import timestamp
 from terok_sandbox.errors import AuditError
 from terok_sandbox.sidecar import UsageWiring
+from terok_sandbox.values.facts import Fact, fact_to_json
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route
+from terok_sandbox.vault.store import Billing
 from terok_sandbox.vault.usage.answers import Usage
+from terok_sandbox.vault.usage.budget import BUSY, USED_UP, TaskBudget, decision_of
 from terok_sandbox.vault.usage.journal import TOKENS, Totals, UsageJournal, reached
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import load_prices
 from terok_sandbox.vault.usage.request_estimate import RequestEstimate, is_inference, is_unpriced
+from terok_sandbox.vault.usage.telling import Telling
 
 _log = logging.getLogger(__name__)
 
@@ -49,21 +53,29 @@ class UsageMeter:
     already, or nothing is: a budget is exceeded by one request at most.
     """
 
-    def __init__(self, wiring: UsageWiring, container: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        wiring: UsageWiring,
+        container: str,
+        clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[Fact], None] = lambda _: None,
+    ) -> None:
         self._wiring = wiring
         self._container = container
         self.clock = clock
         self._journal = UsageJournal(wiring.journal, wiring.task)
+        self.budget = TaskBudget(wiring, tell)
+        self.facts = Telling(tell, self._journal.run, self.budget)
         try:
             self._prices = load_prices(wiring.prices)
             self._broken = ""
         except VaultError as error:
             self._prices = load_prices()
             self._broken = error.message
-        self._limits = (("task", wiring.task_limits), ("project", wiring.project_limits))
-        self._limited = any(limits.any for _, limits in self._limits)
-        self._costs = any(limits.cost_usd is not None for _, limits in self._limits)
-        self._least_bytes = min((limits.bytes for _, limits in self._limits if limits.bytes is not None), default=None)
+        limits = [limits for _, limits in self.budget.limits]
+        self._limited = self.budget.limited
+        self._costs = any(one.cost_usd is not None for one in limits)
+        self._counts_bytes = any(one.bytes is not None for one in limits)
         self.in_flight = 0
         """Requests under way that no row counts yet."""
         self.moved = 0
@@ -93,6 +105,44 @@ class UsageMeter:
             return refusal
         return self._crowded(route, Totals()) if is_inference(method, path) else None
 
+    async def hold(self, refusal: VaultRefusal, since: float) -> bool:
+        """Wait at the budget instead of answering `refusal`; False if it is to be answered."""
+        return await self.budget.wait(refusal, since, self.tell_budget)
+
+    def tell_budget(self) -> None:
+        """Tell how the limits stand."""
+        moving = Totals(requests=self.in_flight, bytes=self.moved)
+        self.budget.tell([(whose, limits, used + moving) for whose, limits, used, _ in self._state()])
+
+    def refresh(self) -> None:
+        """Look at what is used and decided, and tell it."""
+        try:
+            self._journal.refresh(project=self._wiring.project_limits.any)
+        except AuditError as error:
+            _log.error("the usage cannot be looked at: %s", error.message)
+        self.budget.refresh()
+        self._tell_usage()
+        self.tell_budget()
+
+    def _tell_usage(self) -> None:
+        journal = self._journal
+        self.facts.used(journal.task_totals, known=journal.cost_known, plan=journal.plan_cost)
+
+    def decide(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out a person's decision, if there is one in `request`; return how every limit stands."""
+        if "answer" in request:
+            self.budget.decide(*decision_of(request))
+        self.refresh()
+        standings = [(whose, limits, used) for whose, limits, used, _ in self._state()]
+        limits = [fact_to_json(fact) for fact in self.budget.facts(standings)]
+        return {"on_limit": self._wiring.on_limit, "limits": limits}
+
+    def refused(self, number: str, provider: str, method: str, path: str, refusal: VaultRefusal) -> None:
+        """Tell of request `number` of the audit, which the vault does not let out."""
+        self.facts.refused(
+            provider, refusal.status, refusal.reason, number=number if is_inference(method, path) else ""
+        )
+
     def overrun(self, route: Route) -> VaultRefusal | None:
         """Return the refusal that ends requests under way when a limit of bytes or time is passed, or None."""
         if not self._limited:
@@ -101,6 +151,9 @@ class UsageMeter:
             self._journal.refresh(project=self._wiring.project_limits.any)
         except AuditError as error:
             _log.error("the budget cannot be looked at: %s", error.message)
+        self.budget.refresh()
+        if self.budget.finishing:
+            return None
         elapsed = time.time() - self._wiring.started
         for whose, limits, used, _ in self._state():
             over = None if limits.bytes is None else limits.bytes + 1
@@ -114,11 +167,13 @@ class UsageMeter:
     def move(self, size: int, route: Route) -> VaultRefusal | None:
         """Count bytes of what is under way; return why no more may pass."""
         self.moved += size
-        if self._least_bytes is None or self.moved <= self._room():
+        if not self._counts_bytes or self.moved <= self._room():
             return None
         return self.overrun(route)
 
-    def release(self, route: Route, wanted: RequestEstimate) -> ObservedRequest | VaultRefusal:
+    def release(
+        self, route: Route, wanted: RequestEstimate, billing: Billing = "metered"
+    ) -> ObservedRequest | VaultRefusal:
         """Write a request down with the most it may use; it must not leave if that is refused."""
         if self._costs and wanted.background:
             return _UNPRICED
@@ -128,7 +183,7 @@ class UsageMeter:
         ):
             return refusal
         number = next(self._numbers)
-        row = {"id": number, "pending_tokens": usage.tokens, "pending_nano": cost}
+        row = {"id": number, "pending_tokens": usage.tokens, "pending_nano": cost, "billing": billing}
         self._unwritten.append({**self._head(route.provider, usage.model, priced=known), **row})
         try:
             self._write()
@@ -139,15 +194,15 @@ class UsageMeter:
             _log.error("usage is not written down yet: %s", error.message)
         return ObservedRequest(number, wanted, usage, self.clock())
 
-    def observe(self, route: Route, method: str, path: str) -> Observation:
+    def observe(self, route: Route, method: str, path: str, billing: Billing = "metered") -> Observation:
         """Return the observer of a request that goes out."""
-        return Observation(self, route, method, path)
+        return Observation(self, route, method, path, billing)
 
     def _state(self) -> list[tuple[str, Limits, Totals, Totals]]:
         """Return for task and project their limits, their usage, and the most that requests under way may add."""
         used = (self._journal.task_totals, self._journal.project_totals)
         pending = (self._journal.task_pending, self._journal.project_pending)
-        return [(whose, limits, used[at], pending[at]) for at, (whose, limits) in enumerate(self._limits)]
+        return [(whose, limits, used[at], pending[at]) for at, (whose, limits) in enumerate(self.budget.limits)]
 
     def _room(self) -> int:
         return min(limits.bytes - used.bytes for _, limits, used, _ in self._state() if limits.bytes is not None)
@@ -158,16 +213,20 @@ class UsageMeter:
             self._journal.refresh(project=self._wiring.project_limits.any)
         except AuditError as error:
             return VaultRefusal(503, "usage_unavailable", error.message, error.hint)
+        self.budget.refresh()
+        if self.budget.finishing:
+            return None
         elapsed = time.time() - self._wiring.started
         for whose, limits, used, _ in self._state():
             now = used + Totals(requests=self.in_flight - ongoing, bytes=self.moved)
             if words := reached(limits, now, elapsed):
+                self.tell_budget()
                 return budget_refusal(route, f"the budget of this {whose} is used up: {words}")
         return None
 
     def _crowded(self, route: Route, wanted: Totals) -> VaultRefusal | None:
         """Refuse for now what has no room beside the most that what is under way may use."""
-        for whose, limits, used, pending in self._state():
+        for whose, limits, used, pending in () if self.budget.finishing else self._state():
             costs = Limits(cost_usd=limits.cost_usd, tokens=limits.tokens)
             if (pending.cost or pending.tokens) and reached(costs, used + pending + wanted, 0):
                 text = f"what is under way may use up the budget of this {whose}; try again when it has ended"
@@ -190,8 +249,10 @@ class UsageMeter:
         )
         try:
             self._write()
+            self._journal.refresh(project=False)
         except AuditError as error:
             _log.error("usage is not written down yet: %s", error.message)
+        self._tell_usage()
 
     def _head(self, provider: str, model: str, *, priced: bool) -> dict[str, Any]:
         """Return how each row begins."""
@@ -211,8 +272,8 @@ def budget_refusal(route: Route, message: str, *, later: bool = False) -> VaultR
     text = f"{message} ({hint})"
     document = _error_document(f"{route.provider} {route.upstream.origin}", text, later=later)
     if later:
-        return VaultRefusal(429, "budget_busy", message, hint, document=document, headers=LATER)
-    return VaultRefusal(429, "budget_exceeded", message, hint, document=document, headers=NO_RETRY)
+        return VaultRefusal(429, BUSY, message, hint, document=document, headers=LATER)
+    return VaultRefusal(429, USED_UP, message, hint, document=document, headers=NO_RETRY)
 
 
 def _error_document(vendor: str, text: str, *, later: bool) -> dict[str, Any]:

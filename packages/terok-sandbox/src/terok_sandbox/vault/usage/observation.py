@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route
+from terok_sandbox.vault.store import Billing
 from terok_sandbox.vault.usage.answers import AnswerReader, Usage
 from terok_sandbox.vault.usage.prices import LARGEST_CONTEXT
 from terok_sandbox.vault.usage.request_estimate import (
@@ -17,6 +18,7 @@ from terok_sandbox.vault.usage.request_estimate import (
     is_inference,
     is_unpriced,
 )
+from terok_sandbox.vault.usage.telling import LIMITED, LimitAnswer, Telling
 
 TOKENS_PER_SECOND: Final = 500
 """Upper bound of a model's hidden reasoning while its answer is under way."""
@@ -44,21 +46,22 @@ class _Account(Protocol):
     in_flight: int
     moved: int
     held: int
+    facts: Telling
 
     @property
     def crammed(self) -> bool: ...
     def move(self, size: int, route: Route) -> VaultRefusal | None: ...
-    def release(self, route: Route, wanted: RequestEstimate) -> ObservedRequest | VaultRefusal: ...
+    def release(self, route: Route, wanted: RequestEstimate, billing: Billing) -> ObservedRequest | VaultRefusal: ...
     def record(self, provider: str, usage: Usage, *, status: int, estimated: bool, **extra: Any) -> None: ...
 
 
 class Observation:
     """Follows one exchange. Of a WebSocket each message that asks for an answer is a request of its own."""
 
-    def __init__(self, meter: _Account, route: Route, method: str, path: str) -> None:
+    def __init__(self, meter: _Account, route: Route, method: str, path: str, billing: Billing = "metered") -> None:
         self._meter = meter
         self.route = route
-        self._method, self._path = method, path
+        self._method, self._path, self._billing = method, path, billing
         self._billed = is_inference("POST", path)
         self._metered = self._billed and method == "POST"
         self._body: bytearray | None = bytearray()
@@ -67,7 +70,10 @@ class Observation:
         self._status = 0
         self._model, self._unsaid, self._moved = "", 0, 0
         self._opened: list[ObservedRequest] = []
+        self._wanted: RequestEstimate | None = None
         self._done = self._counted = False
+        self._limit: LimitAnswer | None = None
+        self._outcome = ""
         meter.in_flight += 1
 
     def ask(self, data: bytes, *, last: bool) -> VaultRefusal | None:
@@ -86,6 +92,8 @@ class Observation:
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the answer's head."""
         self._status = status
+        if status == LIMITED:
+            self._limit = LimitAnswer(headers)
         if status == 101:
             self._reader = AnswerReader()
         if self._reader is not None:
@@ -98,6 +106,8 @@ class Observation:
 
     def feed(self, data: bytes) -> None:
         """Take a piece of the body; an answer in a WebSocket is written down as soon as it says its usage."""
+        if self._limit is not None:
+            self._limit.feed(data)
         if self._reader is None:
             return
         before = self._reader.held
@@ -119,6 +129,8 @@ class Observation:
         self._meter.in_flight -= not self._counted
         self._meter.moved -= self._moved
         self._hold(-len(self._body or b""))
+        self._outcome = outcome
+        self._meter.facts.answered(self.route.provider, self._status, outcome, self._limit)
         if self._status == 101:
             while self._opened:  # the answers that are still on their way
                 self._settle(self._assumed(None, "client_left"), estimated=True)
@@ -142,11 +154,14 @@ class Observation:
         self._body = bytearray()
         if self._method != "POST" and not _wants_answer(body):
             return None
-        wanted = estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
-        opened = self._meter.release(self.route, wanted)
+        # Whoever was held back may ask again, when its body is taken already.
+        self._wanted = self._wanted or estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
+        opened = self._meter.release(self.route, self._wanted, self._billing)
         if not isinstance(opened, ObservedRequest):
             return opened
+        self._wanted = None
         self._opened.append(opened)
+        self._meter.facts.begun(opened.number, self.route.provider)
         if self._method == "POST":
             self._done = self._counted = True  # the row counts it from here on
             self._meter.in_flight -= 1
@@ -179,17 +194,23 @@ class Observation:
     def _settle(self, usage: Usage, *, estimated: bool) -> None:
         """Write down one answer of a WebSocket."""
         opened = self._opened.pop(0) if self._opened else None
-        settles = {} if opened is None else {"settles": opened.number}
-        self._meter.record(self.route.provider, usage, status=101, estimated=estimated, **settles)
+        extra: dict[str, Any] = {"billing": self._billing}
+        if opened is not None:
+            extra["settles"] = opened.number
+        self._meter.record(self.route.provider, usage, status=101, estimated=estimated, **extra)
         self._unsaid = 0
+        if opened is not None:
+            self._meter.facts.ended(opened.number, 101, self._outcome or "complete")
 
     def _record(self, usage: Usage, sent: int, received: int, *, estimated: bool = False) -> None:
-        extra: dict[str, Any] = {"sent": sent, "received": received}
+        extra: dict[str, Any] = {"sent": sent, "received": received, "billing": self._billing}
         if self._opened:
             extra["settles"] = self._opened[0].number
         if self.route.billed and is_unpriced(self._method, self._path):
             extra["price_assumed"] = True
         self._meter.record(self.route.provider, usage, status=self._status, estimated=estimated, **extra)
+        if self._opened:
+            self._meter.facts.ended(self._opened[0].number, self._status, self._outcome, self._limit)
 
     def _hold(self, change: int) -> None:
         self._meter.held += change

@@ -1,0 +1,98 @@
+"""Pushes as facts: what an inspection reports to the gateway, what became of it, and what was pushed before."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from terok_sandbox.gate.invoke import pusher
+from terok_sandbox.gate.refs import HEADS, TAGS, ref_tip
+from terok_sandbox.values.facts import Inside, Push, PushState
+
+MAX_TOLD: Final = 64
+"""Refs of one push that are told of; together they fit into a pipe."""
+MAX_LOGS: Final = 2000
+MAX_REPORT: Final = 64 * 1024
+_TAIL: Final = 4096
+_ENTRY: Final = re.compile(
+    rb"[0-9a-f]{40,64} (?P<new>[0-9a-f]{40,64}) [^<\n]*<(?P<who>[^>\n]*)> (?P<at>\d{1,12}) [+-]\d{4}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """The outcome of one inspection: (new object, ref) of each change, empty for a deletion's."""
+
+    accepted: bool
+    updates: tuple[tuple[str, str], ...] = ()
+    findings: int = 0
+    reason: str = ""
+
+    def to_bytes(self) -> bytes:
+        """Return what fits into a pipe at once."""
+        updates = [(new if new.strip("0") else "", ref) for new, ref in self.updates[:MAX_TOLD]]
+        return json.dumps([self.accepted, updates, self.findings, self.reason[:1000]]).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> PushReport | None:
+        """Return the report of an inspection, None when it has ended without any."""
+        with suppress(ValueError, TypeError, RecursionError):
+            accepted, updates, findings, reason = json.loads(data)
+            rows = tuple((str(new), str(ref)) for new, ref in updates[:MAX_TOLD])
+            if type(findings) is int:
+                return cls(accepted is True, rows, findings, str(reason))
+        return None
+
+    def facts(self, state: PushState) -> Iterator[Push]:
+        """Yield a fact for each ref, with its state so far."""
+        for new, ref in self.updates:
+            yield Push(
+                at=time.time(),
+                ref=Inside(ref.encode("utf-8", "surrogateescape")),
+                state=state,
+                commit=new,
+                findings=self.findings,
+                reason=Inside(self.reason),
+            )
+
+    def outcome(self, mirror: Path) -> Iterator[Push]:
+        """Yield what became of each ref, when git has ended: the mirror's refs say so."""
+        for (new, ref), fact in zip(self.updates, self.facts("landed"), strict=True):
+            if not self.accepted:
+                yield from PushReport(False, ((new, ref),), self.findings, self.reason).facts("refused")
+            elif ref_tip(mirror, ref) == new:
+                yield fact
+            else:
+                yield from PushReport(False, ((new, ref),), self.findings, "git did not take it").facts("refused")
+
+
+def earlier_pushes(mirror: Path, container: str) -> list[Push]:
+    """Return the last push of each ref that a container made before, oldest first, as the mirror's reflogs say."""
+    logs = mirror / "logs"
+    found = []
+    for prefix in (HEADS, TAGS):
+        for path in islice((logs / prefix).rglob("*"), MAX_LOGS):
+            with suppress(OSError, ValueError):
+                if path.is_file() and (entry := _last_by(path, pusher(container).encode())) is not None:
+                    ref = Inside(os.fsencode(path.relative_to(logs)))
+                    commit = entry["new"].decode()
+                    found.append(Push(at=float(entry["at"]), ref=ref, state="landed", commit=commit))
+    return sorted(found, key=lambda push: push.at)
+
+
+def _last_by(path: Path, who: bytes) -> re.Match[bytes] | None:
+    """Return the last entry of a reflog that `who` made, as far as its end shows it."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(0, size - _TAIL))
+        lines = file.read(_TAIL).splitlines()
+    entries = (_ENTRY.match(line) for line in reversed(lines))
+    return next((entry for entry in entries if entry is not None and entry["who"] == who), None)

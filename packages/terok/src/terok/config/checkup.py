@@ -1,0 +1,68 @@
+"""Everything that is wrong in the files of a configuration, not only the first thing. Imports pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from terok_util import TerokError
+
+from terok.config.layers import PROJECT_FILE, Source, host_sources, read_scope
+from terok.config.owners import HOST, PROJECT, Owners
+from terok.config.project import project_directories, project_sources
+from terok.config.validation import check, problems
+
+
+class Wrong(NamedTuple):
+    """One thing that is wrong; `line` and `key` are empty for a file that cannot be read at all."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+    hint: str | None
+
+
+def problems_of_files(projects: Iterable[str] = ()) -> list[Wrong]:
+    """Return all problems of the configuration files, and of these projects or of all; UnknownProject for another."""
+    wanted = [*projects]
+    names = wanted or [*project_directories()]
+    found = [*_each_host()]
+    for name in names:
+        try:
+            sources = [source for source in project_sources(name) if source.path.name == PROJECT_FILE]
+        except TerokError as error:
+            if name not in project_directories():
+                raise
+            found.append(Wrong(str(project_directories()[name][0]), 0, "", error.message, error.hint))
+            continue
+        found += [one for source in sources for one in _of(source, PROJECT)]
+    return found
+
+
+def check_host(file: Path, content: bytes) -> None:
+    """Raise ConfigError for the first thing that is wrong in a `config.yml`."""
+    check(read_scope(Source("user", file, content)), HOST)
+
+
+def _each_host() -> Iterator[Wrong]:
+    try:
+        sources = host_sources()
+    except TerokError as error:
+        yield Wrong("config.yml", 0, "", error.message, error.hint)
+        return
+    for source in sources:
+        yield from _of(source, HOST)
+
+
+def _of(source: Source, owners: Owners) -> Iterator[Wrong]:
+    try:
+        scope = read_scope(source)
+    except TerokError as error:
+        yield Wrong(str(source.path), getattr(error, "line", None) or 0, "", error.message, error.hint)
+        return
+    for problem in problems(scope, owners):
+        said = problem.error()
+        line = int(said.message.removeprefix(f"{source.path}:").partition(":")[0])
+        yield Wrong(str(source.path), line, ".".join(map(str, problem.key)), said.message, said.hint)
