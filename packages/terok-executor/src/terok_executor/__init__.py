@@ -101,6 +101,7 @@ with lazy_imports(globals()):
     from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
+    from terok_executor.reports.file import REPORTS as REPORTS
     from terok_executor.reports.file import ReportBatch as ReportBatch
     from terok_executor.reports.file import ReportCursor as ReportCursor
     from terok_executor.reports.file import read_reports as read_reports
@@ -122,17 +123,7 @@ with lazy_imports(globals()):
     from terok_executor.runner.agent_roster import AgentRoster as AgentRoster
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.container_care import Outcome as Outcome
-    from terok_executor.reports.file import REPORTS as REPORTS
-    from terok_executor.reports.file import ReportBatch as ReportBatch
-    from terok_executor.reports.file import ReportCursor as ReportCursor
-    from terok_executor.reports.file import read_reports as read_reports
-    from terok_executor.reports.report import Report as Report
     from terok_executor.runner.delivery import Delivery as Delivery
-    from terok_executor.reports.file import REPORTS as REPORTS
-    from terok_executor.reports.file import ReportBatch as ReportBatch
-    from terok_executor.reports.file import ReportCursor as ReportCursor
-    from terok_executor.reports.file import read_reports as read_reports
-    from terok_executor.reports.report import Report as Report
     from terok_executor.runner.delivery import reported_delivery as reported_delivery
     from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks
     from terok_executor.runner.preflight import CheckResult as CheckResult

@@ -26,6 +26,7 @@ _BASE = ArgDef(
     help="base image: a reference, mmdebstrap:SUITE (default: of trixie) or oci-archive:FILE",
 )
 _FAMILY = ArgDef("--family", choices=("deb", "rpm"), help="the base's package family (default: by its name)")
+_DEFAULT_BRANCH = _value("--default-branch", "BRANCH", "branch to start from (default: the repository's)")
 _NO_GATE = _flag("--no-gate", "let the container clone an https URL; nothing comes back")
 _NAME = _value("name", "NAME", "container name")
 _NEW_NAME = _value("--name", "NAME", "container name (default: terok-executor-…)")
@@ -69,6 +70,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             ArgDef("--max-turns", type=int, metavar="N", help="end after so many turns"),
             ArgDef("--timeout", type=int, default=1800, metavar="SECONDS", help="end the agent after (default: 1800)"),
             _value("--branch", "BRANCH", "work on this branch (default: a new one, terok/…)"),
+            _DEFAULT_BRANCH,
             _NEW_NAME,
             _value("--memory", "SIZE", "memory limit, such as 4g"),
             _value("--cpus", "N", "limit of processor cores, such as 2.0"),
@@ -80,6 +82,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             _value("--workspace", "DIR", "work in this directory of the host"),
             _flag("--sealed", "copy files in instead of mounting them"),
             _value("--gpus", "GPUS", "all, a vendor (nvidia, amd, intel), or one device such as nvidia:0"),
+            ArgDef("--runtime", choices=("crun", "runc"), help="OCI runtime (default: Podman's)"),
             _many("--tool", "TOOL", "give the agent a tool", "tools"),
             _many("--subagent", "FILE", "a sub-agent", "subagents"),
             ArgDef(
@@ -101,6 +104,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             _value("--human-email", "EMAIL", "the person's e-mail in commits"),
             _flag("--git-identity-from-host", "take the person from this host's git"),
             _value("--instructions", "FILE", "more instructions for the agent, besides the prompt"),
+            _many("--reference", "NAME=REPO", "let the agent read a repository at /repos/NAME.git", "references"),
             _value("--shared-dir", "DIR", "let the container use this directory of the host"),
             ArgDef("--shared-mount", default="/shared", metavar="PATH", help="where (default: /shared)"),
             _value("--timezone", "ZONE", "time zone, such as Europe/Berlin (default: the host's)"),
@@ -122,6 +126,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             _FAMILY,
             _CREDENTIAL_SET,
             _value("--branch", "BRANCH", "look at this branch"),
+            _DEFAULT_BRANCH,
             _NO_GATE,
             _NEW_NAME,
             ArgDef("--timeout", type=int, default=600, metavar="SECONDS", help="end the tool after (default: 600)"),

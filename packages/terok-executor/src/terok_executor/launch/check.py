@@ -22,7 +22,7 @@ from terok_executor.integrations.sandbox import (
 from terok_executor.launch.env import CONTAINER_TASK_DIR, check_timezone, template_values
 from terok_executor.launch.identity import check_authorship
 from terok_executor.launch.instructions import instructions_for, read_subagent
-from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
+from terok_executor.launch.request import REFERENCES_MOUNT, WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
 from terok_executor.launch.task_files import checked_prompt
 from terok_executor.paths import checked_container_name
 from terok_executor.roster.egress import allow_lines
@@ -82,6 +82,7 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     _check_places(request, agent)
     task = check_task(request)
     _check_kind(request, task.repo)
+    _check_references(request, task.scope)
     _check_variables(request.env, agent, roster)
     subagents = tuple(read_subagent(path) for path in request.subagents)
     if len({subagent.name for subagent in subagents}) < len(subagents):
@@ -146,6 +147,20 @@ def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
         raise RequestError("without a repository there is no branch to work on")
 
 
+def _check_references(request: AgentRequest, scope: str) -> None:
+    """Refuse repositories to read that have no proper name, no address, or the name of another one."""
+    names = [reference.name for reference in request.references]
+    for name, address, branch in request.references:
+        if not is_plain(name) or not is_plain(f"{scope}.{name}") or names.count(name) > 1:
+            raise RequestError(f"invalid name of a repository to read: {name[:60]!r}", hint=f"{PLAIN_HINT}, each once")
+        if branch is not None and not is_branch(branch):
+            raise RequestError(f"not a branch name: {branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
+        try:
+            resolve_repo(address)
+        except GateError as error:
+            raise RequestError(error.message, hint=error.hint) from error
+
+
 def _check_variables(env: Mapping[str, str], agent: Agent, roster: AgentRoster) -> None:
     """Refuse a variable that is terok's own, or that would carry a credential past the vault."""
     # All agents' variables, not only this one's: no key of any provider may come in beside the vault.
@@ -187,7 +202,7 @@ def _check_places(request: AgentRequest, agent: Agent) -> None:
 def _check_shared_mount(text: str, agent: Agent) -> None:
     """Raise RequestError unless `text` is an absolute container path that nothing else uses."""
     place = PurePosixPath(text)
-    taken = [WORKSPACE, CONTAINER_TASK_DIR, *_OURS, *(mount.container_path for mount in agent.mounts)]
+    taken = [WORKSPACE, CONTAINER_TASK_DIR, REFERENCES_MOUNT, *_OURS, *(mount.container_path for mount in agent.mounts)]
     bad = not re.fullmatch(r"/[A-Za-z0-9_.-][A-Za-z0-9_./-]*", text) or ".." in text
     if bad or any(place.is_relative_to(other) or PurePosixPath(other).is_relative_to(place) for other in taken):
         raise RequestError(f"not a place for the shared directory: {text[:80]!r}", hint="use /shared")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from terok_executor.credentials import DEFAULT_SET
 from terok_executor.errors import RequestError
@@ -25,9 +25,25 @@ from terok_executor.roster.types import Agent, Installed, Tool
 
 WORKSPACE = "/workspace"
 SHARED_MOUNT = "/shared"
+REFERENCES_MOUNT = "/repos"
 TOOL_TIMEOUT = 600
 NOT_BUILT = "localhost/not-built"
 """Stands for the image in a launch that is judged before its image is built."""
+
+
+class Reference(NamedTuple):
+    """A repository that a container may read at `/repos/NAME.git`; `branch` of None is the upstream's own."""
+
+    name: str
+    address: str
+    branch: str | None = None
+
+
+def _references(values: Iterable[str | Sequence[Any]] | None) -> tuple[Reference, ...]:
+    """Return repositories to read, given as `NAME=REPOSITORY` or as the fields of a Reference."""
+    return tuple(
+        Reference(*value.partition("=")[::2]) if isinstance(value, str) else Reference(*value) for value in values or ()
+    )
 
 
 def _variables(values: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
@@ -118,8 +134,8 @@ class AgentRequest(LaunchRequest):
     `memory`, `cpus`, `gpus`, `runtime` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`)
     to open, `profiles` allowlists (None: the configured ones, or none beside a `policy` file), `budget` limits as
     `run_budget` reads them. With `ssh_scope` the container may sign with the SSH keys of that scope. `tools` are
-    programs with a token of their own, `subagents` Markdown files. `env` holds variables for the container besides
-    terok's own.
+    programs with a token of their own, `subagents` Markdown files, `references` more repositories, only to read. `env`
+    holds variables for the container besides terok's own.
     """
 
     agent: str
@@ -145,6 +161,7 @@ class AgentRequest(LaunchRequest):
     tools: tuple[str, ...] = field(default=(), metadata=_WORDS)
     shared_dir: Path | None = field(default=None, metadata=_PATH)
     shared_mount: str = SHARED_MOUNT
+    references: tuple[Reference, ...] = field(default=(), metadata={"convert": _references})
     allow: tuple[str, ...] = field(default=(), metadata=_WORDS)
     profiles: tuple[str, ...] | None = field(default=None, metadata=_OPTIONAL_WORDS)
     policy: Path | None = field(default=None, metadata=_PATH)
@@ -177,6 +194,7 @@ class LaunchOptions(OwnerOptions, total=False):
     """Keywords of every launch of an agent or tool, explained at `LaunchRequest`."""
 
     branch: str | None
+    default_branch: str | None
     gate: bool
     name: str | None
     timezone: str | None
@@ -208,6 +226,7 @@ class RunOptions(LaunchOptions, ContainerOptions, total=False):
     model: str | None
     bound_provider: str | None
     workspace: str | Path | None
+    kept: bool
     env: Mapping[str, str] | Iterable[str]
     authorship: str | None
     human_name: str | None
@@ -217,6 +236,7 @@ class RunOptions(LaunchOptions, ContainerOptions, total=False):
     tools: Iterable[str]
     shared_dir: str | Path | None
     shared_mount: str
+    references: Iterable[str | Sequence[str | None]]
     allow: Iterable[str]
     profiles: Iterable[str] | None
     policy: str | Path | None

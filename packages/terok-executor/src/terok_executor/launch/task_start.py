@@ -23,10 +23,11 @@ from terok_executor.integrations.sandbox import (
     RepoSource,
     Sandbox,
     SandboxConfig,
+    resolve_repo,
     seed_workspace,
     uncommitted,
 )
-from terok_executor.launch.request import LaunchRequest, Task
+from terok_executor.launch.request import LaunchRequest, Reference, Task
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
 from terok_executor.paths import clone_cache_dir, task_dir
 
@@ -68,6 +69,25 @@ def mirror(
         names = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
         on_line(f"note: what is not committed in {safe_text(repo.address)} stays there: {safe_text(names, limit=300)}")
     return Mirrored(gate, heads, synced.start)
+
+
+def copy_references(
+    config: SandboxConfig, scope: str, references: Iterable[Reference], on_line: OnLine
+) -> dict[str, Path]:
+    """Bring mirrors of repositories to read up to date, and return a copy of each by name.
+
+    Raises as `mirror` does; RequestError for one that cannot be copied.
+    """
+    copies = {}
+    for name, address, branch in references:
+        mirrored = mirror(config, resolve_repo(address), f"{scope}.{name}", None, on_line, branch)
+        copy = mirrored.gate.seed(clone_cache_dir())
+        if copy is None:
+            raise RequestError(
+                f"the repository {name} could not be copied", hint=f"`terok-executor sandbox gate gc {scope}.{name}`"
+            )
+        copies[name] = copy
+    return copies
 
 
 def _sync_notes(synced: GateSyncResult, scope: str) -> Iterator[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ json_values = st.recursive(
 def test_where_the_chunks_end_makes_no_difference(stream: tuple, cuts: list[int]) -> None:
     agent, data = stream
     ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    chunks = [data[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+    chunks = [data[begin:end] for begin, end in pairwise(ends)]
     assert list(read_transcript(agent, chunks)) == list(read_transcript(agent, data))
 
 

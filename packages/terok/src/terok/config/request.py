@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import namespace_state_dir
+from terok_util import ensure_dir, namespace_state_dir
 
 from terok.config.instructions import with_appended
 from terok.integrations import executor
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 def run_options(project: Project) -> dict[str, Any]:
     """Return what a project's settings say of a launch: JSON values by the names of `AgentRequest`'s fields.
 
-    RequestError if a person has to be named in commits and nobody is.
+    The directory that terok keeps for the project's tasks is made if they share one. RequestError if a person has to be
+    named in commits and nobody is.
     """
     run, agent, git = project.run, project.agent, project.git
     shared = project.shared.dir
+    if shared is True:
+        shared = str(ensure_dir(shared_directory(project.name)))
     return {
         "repo": git.upstream,
         "default_branch": git.branch,
@@ -31,7 +35,7 @@ def run_options(project: Project) -> dict[str, Any]:
         "provider": agent.provider,
         "model": agent.model,
         "max_turns": agent.max_turns,
-        "instructions": _plain(with_appended(agent.instructions, project.instructions)),
+        "instructions": _plain(with_appended(agent.instructions, _own_instructions(project))),
         "subagents": list(agent.subagents),
         "timeout": run.timeout,
         "timezone": run.timezone,
@@ -47,8 +51,9 @@ def run_options(project: Project) -> dict[str, Any]:
         "policy": project.shield.policy,
         "credential_set": project.credentials.set,
         "ssh_scope": project.name if project.credentials.ssh_keys else None,
-        "shared_dir": str(shared_directory(project.name)) if shared is True else shared or None,
+        "shared_dir": shared or None,
         "shared_mount": project.shared.mount,
+        "references": [[repo.name, repo.upstream, repo.branch] for repo in git.repos],
         "base_image": project.image.base_image,
         "family": project.image.family,
         **_identity(project),
@@ -60,9 +65,16 @@ def sandbox_config(project: Project) -> SandboxConfig:
     return replace(SandboxConfig.load(), **project.sandbox)
 
 
-def shared_directory(name: str) -> Any:
+def shared_directory(name: str) -> Path:
     """Return the directory that terok keeps for all tasks of a project."""
     return namespace_state_dir("shared") / name
+
+
+def _own_instructions(project: Project) -> str:
+    """Return what every agent in the project is told beside the settings: its file, and where else it can read."""
+    places = "\n".join(f"- `git clone /repos/{repo.name}.git`: {repo.upstream}" for repo in project.git.repos)
+    more = f"Further repositories of this project, to read; what is committed in them stays here:\n{places}"
+    return "\n\n".join(text for text in (project.instructions.strip(), more if places else "") if text)
 
 
 def _identity(project: Project) -> dict[str, Any]:

@@ -135,14 +135,14 @@ class GitSection(Documented):
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Repository(Documented):
-    """One more repository of a project."""
+    """A repository of a project. Of those beside the first a task can read `/repos/NAME.git`, a copy of its own."""
 
     name: Name
-    """Directory below the workspace's parent, and part of its mirror's name."""
+    """Part of its place in the container, and of its mirror's name, `PROJECT.NAME`."""
     upstream: str
-    """Directory or address."""
+    """A directory of the host, or an https or ssh address."""
     branch: Branch | None = None
-    """Branch to begin with; by default the upstream's own."""
+    """The branch that a clone of it is on; by default the upstream's own."""
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ class ProjectGitSection(GitSection):
     branch: Branch | None = None
     """The branch that tasks begin with; by default the upstream's own."""
     repos: tuple[Repository, ...] = ()
-    """More repositories, which tasks see beside the first."""
+    """More repositories, which tasks can read at `/repos/NAME.git`, and clone from there."""
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +179,6 @@ class HostTasksSection(TasksSection):
     """Start again, after a reboot or a crash, what should run."""
     trash_days: Annotated[int, Limits(ge=0, le=3650)] = 14
     """Days for which a deleted task can be brought back."""
-    archive_days: Annotated[int, Limits(ge=0, le=36500)] = 365
-    """Days for which records of archived tasks are kept."""
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ def test_instructions_of_the_projects_file_are_added_for_every_agent(host: Host)
     host.write("projects/web", "agent:\n  instructions: {demo: short}\n")
     host.write("projects/web/instructions.md", "be kind\n")
     said = run_options(load_project("web"))["instructions"]
-    assert said == {"_default": ["_inherit", "be kind\n"], "demo": ["short", "be kind\n"]}
+    assert said == {"_default": ["_inherit", "be kind"], "demo": ["short", "be kind"]}
 
 
 def test_a_broken_project_hides_no_other(host: Host) -> None:
