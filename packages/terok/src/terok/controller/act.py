@@ -65,10 +65,11 @@ def _recover(tasks: Tasks, task_id: str) -> None:
 
 
 def _record(tasks: Tasks, task_id: str) -> bool:
-    """Record the end of a run that the engine tells of."""
+    """Record the end of a run that the engine tells of; of one that was to stop, also that it is gone."""
     task = tasks.store.task(task_id)
     process = tasks.store.facts(task_id).process
-    if task.ended is not None or process is None or process.word != "exited":
+    gone = task.desired != "running" and process is not None and process.word == "gone"
+    if task.ended is not None or process is None or not (gone or process.word == "exited"):
         return False
     return tasks.record_exit(task, process.exit_code, at=process.since)
 

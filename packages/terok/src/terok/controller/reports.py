@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+
+from terok_util import TerokError
 
 from terok.controller.inotify import CREATED, GONE, MODIFIED, MOVED_TO
 from terok.errors import UnknownTask
@@ -25,6 +28,7 @@ FLOODED: Final = 2.0
 """Seconds until the next look at a file that had more than anybody would report."""
 PAST: Final = 60.0
 """Seconds for which the time in a report is believed; it is never in the future."""
+_log = logging.getLogger(__name__)
 
 
 class Reports:
@@ -74,10 +78,17 @@ class Reports:
         self._due = None
         batch = read_reports(self._directory, self._cursor)
         self._pause = FLOODED if batch.lost else GATHER
-        self._cursor = batch.cursor
-        if batch.reports:
-            with suppress(UnknownTask):
+        try:
+            if batch.reports:
                 self._record(batch)
+        except UnknownTask:
+            return
+        except TerokError as error:  # the database is held: they are read again
+            _log.warning("%s", error.message)
+            self._pause = FLOODED
+            self._read_soon()
+            return
+        self._cursor = batch.cursor
 
     def _record(self, batch: ReportBatch) -> None:
         now = time.time()

@@ -23,6 +23,8 @@ ANSWER: Final = 5.0
 """Seconds the controller may take for an answer."""
 START: Final = 20.0
 """Seconds it may take to start on a busy machine."""
+MAX_LOG: Final = 1024 * 1024
+"""Bytes of the controller's log at which the next one begins anew."""
 _SECRET_WORDS: Final = ("PASSPHRASE", "PASSWORD", "SECRET", "TOKEN", "KEY", "CREDENTIAL")
 
 
@@ -90,6 +92,8 @@ def start_controller() -> None:
     log = controller_log()
     ensure_dir(log.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    if log.exists() and log.stat().st_size > MAX_LOG:
+        flags |= os.O_TRUNC
     with open(os.open(log, flags, 0o600), "ab") as output:  # noqa: PTH123 - a descriptor
         argv = [sys.executable, "-P", "-m", "terok.controller"]
         process = spawn(argv, stdout=output, stderr=output, env=_environment(os.environ), cwd="/", detach=True)
