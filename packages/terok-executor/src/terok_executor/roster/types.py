@@ -33,6 +33,7 @@ from terok_executor.roster.spelling import (
     LineTemplate,
     OneOf,
     Protocol,
+    ReportKind,
     Section,
     Segment,
     Template,
@@ -282,6 +283,8 @@ class Agent(Section):
     headless: HeadlessSpec = HeadlessSpec()
     auto_approve: AutoApproveSpec = field(default_factory=AutoApproveSpec)
     session: SessionSpec = SessionSpec()
+    reports: tuple[ReportKind, ...] = ()
+    """Kinds of reports that its hooks make; silence about the others says nothing."""
     provider: ProviderBinding
     env: Mapping[EnvName, LineTemplate] = field(default_factory=dict)
     config_files: tuple[ConfigFile, ...] = ()

@@ -71,11 +71,15 @@ class TaskEnds(TaskStarts):
         return used.cost_usd if used.requests else None
 
     def result(self, task: Task, *, exit_code: int | None = None) -> RunResult:
-        """Return what the last run of a task has brought."""
+        """Return what the last run of a task has brought; of one whose end was recorded here it is known."""
         code = exit_code if exit_code is not None else task.exit_code or 0
+        if (known := self._results.get(task.id)) is not None and known.exit_code == code:
+            return known
         began = task.started if task.started is not None else task.created
         ended = task.ended if task.ended is not None else time.time()
-        return self.engine(task).result(task.container, exit_code=code, duration=max(0.0, ended - began))
+        found = self.engine(task).result(task.container, exit_code=code, duration=max(0.0, ended - began))
+        self._results[task.id] = found
+        return found
 
     def stop(self, task: Task, *, timeout: int | None = None, by: str = "a person") -> None:
         """Stop a task; its agent has `timeout` seconds to end and hand its work over. A queued one never starts."""

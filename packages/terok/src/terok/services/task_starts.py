@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import TerokError, UsageError
 
-from terok.engines.protocol import Launch as EngineLaunch
+from terok.engines.values import Launch as EngineLaunch
 from terok.errors import TaskBusy, TaskError
 from terok.model.facts import Process, ProcessWord, Silence
 from terok.services.marked import make_marked, remove_marked
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from terok.config import Project
-    from terok.engines.protocol import Started
+    from terok.engines.values import Started
     from terok.model.task import Task
 
 CONTINUE = "Go on with what you were doing when you were interrupted."
@@ -196,6 +196,7 @@ class TaskStarts(TaskCreation):
             task = writer.task(task_id)
             self._refuse_busy(task if process is None else task._replace(process=process))
             begin(writer, task)
+            self._results.pop(task.id, None)
             if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")
         return self.store.task(task_id)

@@ -1,4 +1,4 @@
-"""What all use cases of tasks share: the open database, the engines, and how a person names tasks."""
+"""Parts that all use cases of tasks share: the open database, the engines, and how a person names tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from terok.config import Project
     from terok.engines import Engine
-    from terok.engines.protocol import Say
+    from terok.engines.values import Say
+    from terok.integrations.executor import RunResult
     from terok.model.task import Task
     from terok.services.hooks import Point
 
@@ -35,6 +36,7 @@ class TaskBase:
         self.store = store if store is not None else Store(create=create)
         self.say = say or _silent
         self._engines: dict[str, Engine] = {}
+        self._results: dict[str, RunResult] = {}
 
     def __enter__(self) -> Self:
         return self
