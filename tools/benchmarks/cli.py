@@ -40,7 +40,7 @@ TASKS, RUNNING = 1000, 50
 BARE = (sys.executable, "-c", "pass")
 OF_BARE, OF_PODMAN = 5.0, 4.0
 PREFIX = f"bench-{os.getpid()}"
-RUNS, LIVES = f"{PREFIX}-ran", f"{PREFIX}-runs"
+RUNS, LIVES, PROJECT = f"{PREFIX}-ran", f"{PREFIX}-runs", f"{PREFIX}-project"
 IMAGE = "localhost/terok-base:trixie"
 PODMAN = ("podman", "ps", "--all", "--format", "json")
 MEASURES = {
@@ -90,6 +90,8 @@ def verbs(scope: str) -> list[Verb]:
         *("terok review", f"terok review {branch}", "terok vault status", "terok auth list", "terok project list"),
         *("terok task list", "terok task list --json", "terok task list s:working", "terok task status @latest"),
         *("terok task show @latest", "terok task why @latest", "terok status", "terok status -q", "terok op log"),
+        *(f"terok project show {PROJECT}", f"terok config resolved {PROJECT}", f"terok shield sets {PROJECT}"),
+        *("terok config paths", f"terok config explain run.memory --project {PROJECT}"),
     ]
     asking = [
         *("terok-sandbox list", "terok-executor list", "terok-executor list --sizes"),
@@ -154,9 +156,12 @@ def scene() -> Iterator[str]:
                 quietly(*run, "--branch", f"terok/{RUNS}")
             quietly("terok-sandbox", "run", "--name", LIVES, "--detach", IMAGE, "sleep", "infinity")
             lines = quietly("terok-sandbox", "gate", "list").splitlines()
+            answers = f"name: {PROJECT}\ngit: {{upstream: {project}}}\n"
+            quietly("terok", "project", "wizard", "--answers", "-", stdin=answers)
             with recorded_tasks():
                 yield next(word for line in lines for word in line.split() if PREFIX in word)
     finally:
+        subprocess.run(["terok", "project", "delete", PROJECT], check=False, capture_output=True, timeout=60)
         for name in (RUNS, LIVES):
             subprocess.run(["terok-executor", "rm", name], check=False, capture_output=True, timeout=60)
 

@@ -71,10 +71,13 @@ class TaskBase:
         if getattr(project.hooks, point) is None:
             return
         from terok.services.hooks import run_hook
+        from terok.services.marked import make_marked
 
+        if point == "pre_start":
+            make_marked(self.directory(task), task.id)  # where the output is kept
         result = run_hook(self.store, task, project, point, self.directory(task))
         if result is not None and result.failed:
-            self.say(f"note: the hook {point} failed: {result.said}; see {result.output}")
+            self.say(f"note: the hook {point} failed: {result.said}; see {result.output or 'the events'}")
 
     def wake_controller(self) -> None:
         """Tell the controller, which is started if need be, that there is something to look after."""
