@@ -31,6 +31,7 @@ _FOLLOW_UP = _shape("FollowUp", _of(FollowUp))
 _CHANGED = list[_shape("Changed", {"task": str, "ok": bool, "text": str})]
 _SHOWN = {"request": dict[str, Any], "follow_ups": list[_FOLLOW_UP], "directory": str}
 _WORK = {"task": str, "name": str, "project": str, "branch": str, "tip": str, "note": str, "state": str}
+_SEVERAL = ("stop", "restart", "archive", "restore", "delete", "revoke-credentials")
 
 DOCUMENTS: dict[str, Any] = {
     "task list": list[_shape("Task", _TASK)],
@@ -47,7 +48,8 @@ DOCUMENTS: dict[str, Any] = {
     "task rename": _shape("Renamed", {"task": str, "name": str}),
     "task diff": _shape("Difference", {"task": str, "source": str, "diff": str}),
     "task usage": _shape("Usage", {"task": str, **_of(TokenUse)}),
-    **dict.fromkeys((f"task {verb}" for verb in ("stop", "restart", "archive", "restore", "delete")), _CHANGED),
+    "task send": _shape("Sent", {"task": str, "how": str}),
+    **dict.fromkeys((f"task {verb}" for verb in _SEVERAL), _CHANGED),
     "op log": list[_shape("Operation", _of(Operation, "inverse"))],
     "task timeline": list[_shape("Event", _of(Event))],
     "undo": _shape("Undone", {"id": int, "verb": str, "subject": str}),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from terok.model.task import Task
 
 GRACE = 20
-"""Seconds in which an agent that is stopped may end and hand its work over."""
+"""Seconds in which an agent that is stopped may at least end and hand its work over."""
 
 
 class TaskEnds(TaskStarts):
@@ -97,7 +97,16 @@ class TaskEnds(TaskStarts):
         if isinstance(fact, Silence):
             raise TaskError(f"task {task.id} may still run: {fact.text}", hint="try again; it is to be stopped")
         if fact.word == "up":
-            engine.stop(task.container, GRACE if timeout is None else timeout)
+            engine.stop(task.container, self._grace(task) if timeout is None else timeout)
             fact = engine.probe({task.id: task.container})[task.id]
         if isinstance(fact, Process):
             self.record_exit(task, fact.exit_code, at=fact.since, by="" if task.ended is not None else by)
+
+    def _grace(self, task: Task) -> int:
+        """Return the seconds that the project gives an agent to end; more than the default only if it says so."""
+        from terok.config import sandbox_config
+
+        try:
+            return max(GRACE, sandbox_config(self.project(task)).shutdown_timeout)
+        except TerokError:
+            return GRACE

@@ -46,6 +46,7 @@ class TaskStarts(TaskCreation):
 
     def carry_out_start(self, task: Task, prompt: str | None = None) -> Task:
         """Start a task whose start this process has recorded."""
+        self.starting = task.id
         try:
             project = self.project(task)
             self.run_hook(task, "pre_start", project)
@@ -54,6 +55,8 @@ class TaskStarts(TaskCreation):
         except BaseException as error:
             self._record_failed_start(task, error)
             raise
+        finally:
+            self.starting = None
         self._record_start(task, started)
         self.wake_controller()
         self._run_started_hooks(task, project)
@@ -122,7 +125,10 @@ class TaskStarts(TaskCreation):
             del request[asked]
         workspace, kept = (None, False) if request.get("sealed") else self._workspace(task)
         if task.mode == "headless":
-            request["prompt"] = prompt or (self._taken_up(task) if kept else None) or request["prompt"]
+            again = self._taken_up(task) if kept else None
+            if kept and again is None:
+                self.say("note: what the agent remembered went with its container; it begins a new conversation")
+            request["prompt"] = prompt or again or request["prompt"]
         return EngineLaunch(
             container=task.container,
             mode=task.mode,

@@ -24,4 +24,4 @@ def test_every_verb_of_ours_that_prints_json_has_a_document() -> None:
     }
     known = {" ".join(word for word in verb.split() if not word.startswith("--")) for verb in DOCUMENTS}
     known = {"task run" if verb == "task run web" else verb for verb in known}
-    assert ours - lines - gates - {"task send", "task revoke-credentials"} == known
+    assert ours - lines - gates == known
