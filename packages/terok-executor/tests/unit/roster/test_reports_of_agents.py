@@ -14,7 +14,7 @@ from terok_executor.roster.loader import load_agents
 
 AGENTS = load_agents(Path("/nonexistent"))
 IMAGE = files("terok_executor") / "resources" / "image"
-HOOK = re.compile(r"""(?:terok-report",? "?|\breport\(")([a-z_]+)""")
+HOOK = re.compile(r"""(?:terok-report", |\breport\()"([a-z_]+)""")
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))
