@@ -271,7 +271,7 @@ class Tool(Section):
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Agent(Section):
-    """A file in `agents/`: one agent CLI."""
+    """A file in `agents/`: one agent CLI. Its hooks make `reports` of these kinds; silence about others says nothing."""
 
     name: str
     label: Line
@@ -284,7 +284,6 @@ class Agent(Section):
     auto_approve: AutoApproveSpec = field(default_factory=AutoApproveSpec)
     session: SessionSpec = SessionSpec()
     reports: tuple[ReportKind, ...] = ()
-    """Kinds of reports that its hooks make; silence about the others says nothing."""
     provider: ProviderBinding
     env: Mapping[EnvName, LineTemplate] = field(default_factory=dict)
     config_files: tuple[ConfigFile, ...] = ()
