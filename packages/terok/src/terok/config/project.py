@@ -34,6 +34,7 @@ from terok.config.layers import (
 from terok.errors import UnknownProject
 from terok.integrations.executor import ImageSettings
 from terok.integrations.sandbox import Budget, Limits
+from terok.model.names import check_project_name
 
 LIST_HINT = "see `terok project list`"
 
@@ -235,6 +236,7 @@ def _made(
     from terok.config.owners import PROJECT
     from terok.config.validation import parse
 
+    check_project_name(name)
     parsed = parse(resolve(project_stack(sources, preset=preset, overrides=overrides)), PROJECT)
     own = {one.name: getattr(parsed.product, one.name) for one in fields(parsed.product)}
     text = next(source.content for source in sources if source.path.name == INSTRUCTIONS_FILE)

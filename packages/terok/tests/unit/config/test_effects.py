@@ -12,7 +12,6 @@ from terok.config import Project, load_project, run_options, sandbox_config
 from terok.config.owners import HOST, PROJECT
 from terok.controller import act
 from terok.integrations.executor import AgentRequest, AgentRoster
-from terok.integrations.sandbox import SandboxConfig
 from terok.model.task import Task
 from terok.services import Tasks
 from terok.services.hooks import Point, run_hook
@@ -145,9 +144,9 @@ EFFECTS: dict[str, Effect] = {
     "credentials.set": Effect("work", "work", request("credential_set")),
     "credentials.ssh_keys": Effect(True, "web", request("ssh_scope")),
     "credentials.passphrase_command": Effect(
-        ["pass", "terok"], ("pass", "terok"), lambda _: SandboxConfig.load().credentials_passphrase_command
+        ["pass", "terok"], ("pass", "terok"), sandbox("credentials_passphrase_command")
     ),
-    "services.mode": Effect("tcp", "tcp", lambda _: SandboxConfig.load().services_mode),
+    "services.mode": Effect("tcp", "tcp", sandbox("services_mode")),
     "shared.dir": Effect("/srv/shared", Path("/srv/shared"), request("shared_dir")),
     "shared.mount": Effect("/data", "/data", request("shared_mount")),
     "hooks.pre_start": Effect("echo one", "one", hook("pre_start")),

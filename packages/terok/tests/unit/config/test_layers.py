@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import Any
@@ -89,6 +90,22 @@ def test_paths_are_those_of_the_file_that_says_them(host: Host) -> None:
     assert load_project("web").git.upstream == "https://forge.example/a.git"
 
 
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "a/../\0", "~/x", "/a/../b", "\N{CYRILLIC SMALL LETTER A}"])
+def test_any_text_may_stand_for_a_path(host: Host, path: str) -> None:
+    host.write("projects/web", f"shield: {{policy: {json.dumps(path)}}}\n")
+    policy = load_project("web").shield.policy
+    assert policy is not None
+    assert policy.startswith("/")
+    assert ".." not in policy
+
+
+def test_layers_that_are_wrong_together_are_an_error(host: Host) -> None:
+    host.write("user", "shield: {resolvers: [192.0.2.1, 192.0.2.2]}\n")
+    host.write("projects/web", "shield: {resolvers: [_inherit, 192.0.2.3, 192.0.2.4]}\n")
+    with pytest.raises(ConfigError, match=r"^shield\.resolvers: .*at most 3 .*\(all layers together\)"):
+        load_project("web")
+
+
 @pytest.mark.parametrize(
     ("said", "together"),
     [
@@ -119,13 +136,14 @@ def test_a_broken_project_hides_no_other(host: Host) -> None:
     closed = host.write("projects/closed", "").parent
     closed.chmod(0)
     host.write("projects/.trash", "")
+    host.write("projects/No Name", "")
     host.write("projects/README/x", "not a project")
     try:
         found = {project.name: project for project in list_projects()}
     finally:
         closed.chmod(0o700)
-    broken = ["bad", "closed", "unreadable", "worse"]
-    assert sorted(found) == ["bad", "closed", "good", "unreadable", "worse"]
+    broken = ["No Name", "bad", "closed", "unreadable", "worse"]
+    assert sorted(found) == ["No Name", "bad", "closed", "good", "unreadable", "worse"]
     assert [name for name, one in found.items() if isinstance(one, BrokenProject)] == broken
     bad = found["bad"]
     assert isinstance(bad, BrokenProject)
