@@ -57,7 +57,7 @@ class RunSection(Documented):
 
     memory: Memory | None = None
     """Memory limit, such as `4g`; by default three quarters of the host's."""
-    cpus: Annotated[float, Limits(gt=0)] | None = None
+    cpus: Annotated[float, Limits(gt=0, allow_inf_nan=False)] | None = None
     """Limit of processor cores, such as `2.5`."""
     gpus: str | None = None
     """GPUs: `all`, a vendor (`nvidia`, `amd`, `intel`), or one device such as `nvidia:0`."""
@@ -181,6 +181,8 @@ class HostTasksSection(TasksSection):
     """Start again, after a reboot or a crash, what should run."""
     trash_days: Annotated[int, Limits(ge=0, le=3650)] = 14
     """Days for which a deleted task can be brought back."""
+    archive_days: Annotated[int, Limits(ge=0, le=36500)] = 365
+    """Days for which records of archived tasks are kept."""
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,8 @@ def _command(text: str) -> str:
     return text
 
 
-def _variable(text: str) -> str:
+def check_variable(text: str) -> str:
+    """Return the name of a variable; ValueError if it is none."""
     if _VARIABLE.fullmatch(text) is None:
         raise ValueError(f"invalid variable name {text[:60]!r}: use letters, digits and _")
     return text
@@ -94,4 +95,4 @@ Seconds = Annotated[int, Limits(ge=0, le=31_536_000)]
 Size = Annotated[str, Checked(_size)]
 State = Annotated[str, Checked(_state)]
 TimeZone = Annotated[str, Checked(_time_zone)]
-Variable = Annotated[str, Checked(_variable)]
+Variable = Annotated[str, Checked(check_variable)]

@@ -57,6 +57,18 @@ def test_a_wrong_option_is_named_as_one(host: Host) -> None:
     assert caught.value.hint == "did you mean web?"
 
 
+def test_variables_of_a_command_line_are_in_no_kept_file(host: Host) -> None:
+    host.write("projects/web", "run: {env: {A: a, B: b}}\n")
+    project = load_project("web", overrides={"run.env": {"B": "told-nobody"}, "agent.model": "m"})
+    assert (project.run.env, project.agent.model) == ({"A": "a", "B": "told-nobody"}, "m")
+    kept = [path.read_text() for path in host.root.rglob("*.json")]
+    assert any('"m"' in text for text in kept)
+    assert [text for text in kept if "told-nobody" in text] == []
+    for wrong in ({"A-B": "x"}, {"A": 1}):
+        with pytest.raises(ConfigError, match=r"command line: run\.env"):
+            load_project("web", overrides={"run.env": wrong})
+
+
 def test_an_empty_section_hides_nothing(host: Host) -> None:
     host.write("system", "run:\n  timeout: 7\n  shutdown_timeout: 8\nimage:\n  agents: demo\n")
     host.write("user", "run:\n  # timeout: 9\nimage:\n")

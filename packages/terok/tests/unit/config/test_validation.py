@@ -21,6 +21,8 @@ from .conftest import Host
         ("run:\n  memory: 12q\n", "2: run.memory: invalid size '12q': use a number and k, m or g", None),
         ("run:\n  memry: 1g\n", "2: run.memry: unknown key", "did you mean run.memory?"),
         ("run:\n  cpus: '2'\n", "2: run.cpus: use a number", None),
+        ("run:\n  cpus: .inf\n", "2: run.cpus: should be a finite number", None),
+        ("budget:\n  task:\n    cost_usd: .nan\n", "3: budget.task.cost_usd: should be a finite number", None),
         ("run:\n  cpus: 0\n", "2: run.cpus: should be greater than 0", None),
         ("run:\n  shutdown_timeout: soon\n", "2: run.shutdown_timeout: use a whole number", None),
         ("run:\n  sealed: 1\n", "2: run.sealed: use true or false", None),
