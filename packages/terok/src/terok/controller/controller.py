@@ -254,8 +254,6 @@ class Controller:
             self._awakening = self._loop.create_task(self._awake.hold())
 
     def _acted(self, act: Act, result: list[Any] | None) -> None:
-        if act.verb == "start":  # a start that fails is recorded as such, and not tried again
-            return
         if result is None:
             count = self._failed[act] = self._failed.get(act, 0) + 1
             self._not_before[act] = time.time() + RETRIES[min(count, len(RETRIES)) - 1]
