@@ -97,7 +97,6 @@ def _settings(tasks: Tasks) -> dict[str, Any]:
         "resume": settings.tasks.resume,
         "keep_awake": settings.controller.keep_awake,
         "desktop": settings.notify.desktop,
-        "terminal": settings.notify.terminal,
         "command": settings.notify.command,
         "states": settings.notify.states,
     }
