@@ -1,4 +1,4 @@
-"""What is kept for a time only: deleted tasks, records of archived ones, and events."""
+"""Keeping things for a time only: deleted tasks, records of archived ones, and events."""
 
 from __future__ import annotations
 
