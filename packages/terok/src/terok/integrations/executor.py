@@ -14,6 +14,7 @@ with lazy_imports(globals()):
     from terok_executor import AgentRoster as AgentRoster
     from terok_executor import AgentRunner as AgentRunner
     from terok_executor import Checked as Checked
+    from terok_executor import Conversation as Conversation
     from terok_executor import Delivery as Delivery
     from terok_executor import Documented as Documented
     from terok_executor import ExecutorConfigView as ExecutorConfigView
@@ -28,8 +29,8 @@ with lazy_imports(globals()):
     from terok_executor import RunRecord as RunRecord
     from terok_executor import RunResult as RunResult
     from terok_executor import StoredImage as StoredImage
-    from terok_executor import Tool as Tool
     from terok_executor import TokenUse as TokenUse
+    from terok_executor import Tool as Tool
     from terok_executor import TranscriptEvent as TranscriptEvent
     from terok_executor import TranscriptReader as TranscriptReader
     from terok_executor import allow_lines as allow_lines
