@@ -18,6 +18,7 @@ from terok.integrations.executor import (
     AgentRequest,
     AgentRoster,
     AgentRunner,
+    Conversation,
     Outcome,
     load_record,
     reported_delivery,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util import UsageError
 
 from terok.errors import TaskBusy
-from terok.model.admission import Limits, Waiting, admit, outcomes, outcomes
+from terok.model.admission import Limits, Waiting, admit, outcomes
 from terok.model.facts import Launch
 from terok.model.ids import RANDOM_BYTES, new_id
 from terok.model.names import check_task_name, generate_name

@@ -138,7 +138,9 @@ class TaskStarts(TaskLaunches):
                 outcomes(()),
             )[0]
             if not decision.admitted:
-                raise TaskBusy(f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`")
+                raise TaskBusy(
+                    f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`"
+                )
             begin(writer, task)
             self._results.pop(task.id, None)
             if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):

@@ -62,20 +62,16 @@ class Writer(Reading):
         self.change(task_id, "starting", container=container, started=self.at, desired="running", **cleared)
         self._set(task_id, boot=own_lease().boot)
 
-    def end(
-        self, task_id: str, exit_code: int | None, *, by: str = "", at: float | None = None, run: float | None = None
-    ) -> bool:
+    def end(self, task_id: str, exit_code: int | None, *, by: str = "", at: float | None = None) -> bool:
         """Record the end of a run, if nobody has yet; returns whether this was the first to.
 
-        `by` says who stopped it; "" keeps what was recorded when it was asked to stop. `run` is when the run began that
-        has ended, by default the present one.
+        `by` says who stopped it; "" keeps what was recorded when it was asked to stop.
         """
         at = self.at if at is None else at
         changed = self.rows(
             "UPDATE tasks SET ended = ?, exit_code = ?, stopped_by = CASE ? WHEN '' THEN stopped_by ELSE ? END"
-            " WHERE id = ? AND ended IS NULL AND started IS NOT NULL AND started = coalesce(?, started)"
-            " RETURNING stopped_by",
-            *(at, exit_code, by, by, task_id, run),
+            " WHERE id = ? AND ended IS NULL AND started IS NOT NULL RETURNING stopped_by",
+            *(at, exit_code, by, by, task_id),
         )
         if changed:
             self.event(task_id, "ended", exit_code=exit_code, by=changed[0][0], at=at)

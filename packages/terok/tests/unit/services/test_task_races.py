@@ -155,9 +155,7 @@ def test_a_gate_that_cannot_be_read_hides_no_review(
 
 
 @pytest.mark.parametrize("branch", ["x\udcff", "x\x9b31m\u202e"])
-def test_a_branch_s_name_does_no_harm(
-    tasks: Tasks, branch: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_branch_s_name_does_no_harm(tasks: Tasks, branch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     work: Any = type("NewWork", (), {"branch": branch, "tip": "abc", "commits": 1, "state": "new"})
     monkeypatch.setattr(Gates, "of_task", lambda self, task: Work("web", branch, "", work))
     task = run(tasks)
@@ -165,9 +163,7 @@ def test_a_branch_s_name_does_no_harm(
     assert tasks.store.task(task.id).reason.isprintable()
 
 
-def test_what_failed_is_not_done_later(
-    tasks: Tasks, engine: PlainEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_failed_is_not_done_later(tasks: Tasks, engine: PlainEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     task = run(tasks)
     engine.silent = True
     with pytest.raises(TaskError):
