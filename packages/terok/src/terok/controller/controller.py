@@ -180,7 +180,7 @@ class Controller:
             now,
             self._doubting.due,
             {task_id for words in running for task_id in words[1:]},
-            {one.task for one in self._store.follow_ups() if one.state == "written" and one.how == "queue"},
+            self._store.with_follow_ups(),
             self._store.left_alone(),
             self._interrupted(now),
             self._not_before,

@@ -137,6 +137,10 @@ class Reading:
         )
         return [FollowUp(*row) for row in found]
 
+    def with_follow_ups(self) -> set[str]:
+        """Return the tasks with a follow-up that waits for the end of their turn."""
+        return {row[0] for row in self.rows("SELECT task FROM followups WHERE state = 'written' AND how = 'queue'")}
+
     def queue(self) -> list[Waiting]:
         """Return the queue; who comes first is for `admit` to say."""
         found = self.rows(
@@ -166,7 +170,7 @@ class Reading:
     def rows(self, statement: str, *values: object) -> list[Any]:
         """Return the rows of a statement."""
         with translated(self.path):
-            return self._connection.execute(statement, values).fetchall()
+            return self._connection.execute(statement, [_text(value) for value in values]).fetchall()
 
     def _judged(self, found: Iterable[Any], now: float) -> list[Task]:
         """Make tasks of rows; those whose state time alone can have changed are judged anew."""
@@ -205,6 +209,11 @@ class Reading:
             raise UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
         value: dict[str, Any] = json.loads(found[0][0])
         return value
+
+
+def _text(value: object) -> object:
+    """Return a value that SQLite can keep: text from a command line or a file's name may not be Unicode."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
 
 
 def with_state(task: Task, state: TaskState) -> Task:

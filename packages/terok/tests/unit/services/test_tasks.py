@@ -87,7 +87,8 @@ def test_a_task_waits_for_another(tasks: Tasks, engine: PlainEngine) -> None:
 
 def test_a_start_that_fails_is_told_and_not_tried_again(tasks: Tasks, engine: PlainEngine) -> None:
     def refuse(step: str) -> None:
-        raise TaskError("no such image")
+        if step == "start":
+            raise TaskError("no such image")
 
     engine.before = refuse
     task, _ = tasks.create("web", "x")
@@ -284,7 +285,7 @@ def test_a_start_that_was_killed_is_settled(tasks: Tasks, engine: PlainEngine) -
     task, _ = tasks.create("web", "x")
     with tasks.store.write() as writer:
         writer.drop_lease(task.id)
-    assert in_child(lambda: other_tasks(engine, 0).start(task.id)) == 9
+    assert in_child(lambda: other_tasks(engine, 1).start(task.id)) == 9
     tasks.recover()
     after = tasks.store.task(task.id)
     assert (after.word, after.started) == ("queued", None)
