@@ -9,7 +9,8 @@ one `podman exec`; `terok-executor preflight` compares the labels of images, and
 
 Processor time of a command and of what it runs, each time right after the bare one; the median of the turns' ratios
 counts, so that what else the machine does hardly does. A vault with credentials, a mirror with a branch to review and a
-running container are made first, and 1,000 tasks are recorded, of which 50 run. WORDs choose the verbs whose names have one of them. Budgets: ARCHITECTURE, section 6.
+running container are made first, and 1,000 tasks are recorded, of which 50 run. WORDs choose the verbs whose names have
+one of them. Budgets: ARCHITECTURE, section 6.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from terok_util import TerokError, UsageError, show
+from terok_util import TerokError, UsageError, safe_text, show
 
 from terok.cli.following import Output, detach_on_hangup
 from terok.cli.staying import finish
@@ -140,7 +140,7 @@ def _change(word: str, take_back: int | None, *, as_json: bool) -> int:
 
 
 def _progress(line: str) -> None:
-    print(f"   {line}", file=sys.stderr, flush=True)
+    print(f"   {safe_text(line)}", file=sys.stderr, flush=True)
 
 
 def _leads(short: str, mode: str) -> str:
