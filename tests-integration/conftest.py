@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 LABORATORY = ("attack", "test_clearance.py", "test_egress.py")
 """Tests that read the record of the laboratory network; in one worker, so that none finds the contacts of another."""
-BUILDS = ("test_images.py", "test_registries.py", "test_sandbox_alone.py")
+BUILDS = ("test_images.py", "test_projects.py", "test_registries.py", "test_sandbox_alone.py")
 """Tests that build from our images, or cut builds short; in one worker, because they share Podman's storage."""
 
 
@@ -53,6 +53,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     root = Path(os.environ["TEROK_ROOT"])
     for config in (root / "config", *root.glob("gw*/config")):
         shutil.rmtree(config, ignore_errors=True)
+        for database in config.parent.glob("state/terok.db*"):  # of another version, or of tests that were cut off
+            database.unlink()
     if not session.config.option.keyword and session.config.args == ["tests-integration"]:
         for agents in (["demo"], []):  # [] are all
             subprocess.run(["terok-executor", "build", *agents, "--base", BASE], check=True, timeout=1800)

@@ -56,6 +56,7 @@ with lazy_imports(globals()):
     from terok_executor.compat import sidecar_specs as sidecar_specs
     from terok_executor.compat import store_api_key as store_api_key
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
+    from terok_executor.credentials import revoke_phantoms as revoke_phantoms
     from terok_executor.errors import BuildError as BuildError
     from terok_executor.errors import ConfigPatchError as ConfigPatchError
     from terok_executor.errors import CredentialShapeError as CredentialShapeError
@@ -67,17 +68,25 @@ with lazy_imports(globals()):
     from terok_executor.errors import UndeliveredError as UndeliveredError
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
     from terok_executor.image.builder import ImageSet as ImageSet
+    from terok_executor.image.project import build_project_image as build_project_image
+    from terok_executor.image.project import render_project as render_project
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
     from terok_executor.image.reference import known_family as known_family
     from terok_executor.image.settings import ExecutorConfigView as ExecutorConfigView
+    from terok_executor.image.settings import ImageSettings as ImageSettings
+    from terok_executor.image.storage import StoredImage as StoredImage
+    from terok_executor.image.storage import remove_images as remove_images
+    from terok_executor.image.storage import stored_images as stored_images
     from terok_executor.integrations.sandbox import check_setup as check_setup
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
+    from terok_executor.launch.identity import host_identity as host_identity
     from terok_executor.launch.instructions import SubAgent as SubAgent
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
+    from terok_executor.launch.instructions import read_subagent as read_subagent
     from terok_executor.launch.prepared import KrunHost as KrunHost
     from terok_executor.launch.prepared import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
@@ -91,13 +100,24 @@ with lazy_imports(globals()):
     from terok_executor.launch.task_files import load_record as load_record
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
+    from terok_executor.paths import default_agent as default_agent
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
+    from terok_executor.reports.file import REPORTS as REPORTS
+    from terok_executor.reports.file import ReportBatch as ReportBatch
+    from terok_executor.reports.file import ReportCursor as ReportCursor
+    from terok_executor.reports.file import read_reports as read_reports
+    from terok_executor.reports.report import Report as Report
+    from terok_executor.roster.egress import allow_lines as allow_lines
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
+    from terok_executor.roster.spelling import Checked as Checked
+    from terok_executor.roster.spelling import Documented as Documented
+    from terok_executor.roster.spelling import Limits as Limits
+    from terok_executor.roster.spelling import OneOf as OneOf
     from terok_executor.roster.types import Agent as Agent
     from terok_executor.roster.types import HelpSpec as HelpSpec
     from terok_executor.roster.types import MountSpec as MountSpec
@@ -106,10 +126,17 @@ with lazy_imports(globals()):
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.container_care import Outcome as Outcome
     from terok_executor.runner.delivery import Delivery as Delivery
+    from terok_executor.runner.delivery import reported_delivery as reported_delivery
     from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks
     from terok_executor.runner.preflight import CheckResult as CheckResult
     from terok_executor.runner.preflight import Preflight as Preflight
     from terok_executor.runner.preflight import ensure_sandbox_ready as ensure_sandbox_ready
     from terok_executor.runner.result import RunResult as RunResult
+    from terok_executor.runner.result import TokenUse as TokenUse
     from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
     from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo
+    from terok_executor.transcript.event import Tokens as Tokens
+    from terok_executor.transcript.event import TranscriptEvent as TranscriptEvent
+    from terok_executor.transcript.reader import TranscriptReader as TranscriptReader
+    from terok_executor.transcript.reader import read_transcript as read_transcript
+    from terok_executor.transcript.render import render_event as render_event

@@ -12,6 +12,8 @@ with lazy_imports(globals()):
     from terok_sandbox.activity.state import Activity as Activity
     from terok_sandbox.audit import read_audit as read_audit
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
+    from terok_sandbox.clearance.desktop import Desktop as Desktop
+    from terok_sandbox.clearance.desktop import DesktopUnavailable as DesktopUnavailable
     from terok_sandbox.clearance.events import ClearanceEvent as ClearanceEvent
     from terok_sandbox.clearance.hub import ClearanceHub as ClearanceHub
     from terok_sandbox.clearance.model import Verdict as Verdict
@@ -40,6 +42,7 @@ with lazy_imports(globals()):
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.layout import mirror_path as mirror_path
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
+    from terok_sandbox.gate.new_work import NewWork as NewWork
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
@@ -64,6 +67,7 @@ with lazy_imports(globals()):
     from terok_sandbox.runtime.protocol import ByteProcess as ByteProcess
     from terok_sandbox.runtime.protocol import Container as Container
     from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
+    from terok_sandbox.runtime.protocol import ContainerSummary as ContainerSummary
     from terok_sandbox.runtime.protocol import ExecResult as ExecResult
     from terok_sandbox.runtime.protocol import Image as Image
     from terok_sandbox.sandbox.sandbox import Claim as Claim
@@ -75,6 +79,7 @@ with lazy_imports(globals()):
     from terok_sandbox.setup.state import check_setup as check_setup
     from terok_sandbox.shield.policy import Policy as Policy
     from terok_sandbox.shield.policy import parse_policy_line as parse_policy_line
+    from terok_sandbox.shield.profiles import list_profiles as list_profiles
     from terok_sandbox.shield.profiles import profile_path as profile_path
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
@@ -92,6 +97,7 @@ with lazy_imports(globals()):
     from terok_sandbox.values.facts import fact_from_json as fact_from_json
     from terok_sandbox.values.facts import fact_to_json as fact_to_json
     from terok_sandbox.values.host import ContainerState as ContainerState
+    from terok_sandbox.values.launch import SANDBOX_LABEL as SANDBOX_LABEL
     from terok_sandbox.values.launch import SecurityClass as SecurityClass
     from terok_sandbox.values.launch import Sharing as Sharing
     from terok_sandbox.values.launch import VolumeSpec as VolumeSpec

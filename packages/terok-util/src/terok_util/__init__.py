@@ -18,8 +18,11 @@ with lazy_imports(globals()):
     from terok_util.commands.output import show_row as show_row
     from terok_util.commands.output import table as table
     from terok_util.commands.tree import CommandTree as CommandTree
+    from terok_util.config.scopes import PRODUCT_KEYS as PRODUCT_KEYS
+    from terok_util.config.scopes import SECTIONS as SECTIONS
     from terok_util.config.scopes import ConfigScope as ConfigScope
     from terok_util.config.scopes import config_error as config_error
+    from terok_util.config.scopes import config_layers as config_layers
     from terok_util.config.scopes import load_config_file as load_config_file
     from terok_util.config.scopes import load_json_scope as load_json_scope
     from terok_util.config.scopes import load_yaml_scope as load_yaml_scope
@@ -52,6 +55,7 @@ with lazy_imports(globals()):
     from terok_util.paths import namespace_config_dir as namespace_config_dir
     from terok_util.paths import namespace_runtime_dir as namespace_runtime_dir
     from terok_util.paths import namespace_state_dir as namespace_state_dir
+    from terok_util.paths import system_config_dir as system_config_dir
     from terok_util.podman import podman_userns_args as podman_userns_args
     from terok_util.redaction import redact as redact
     from terok_util.redaction import register_secret as register_secret

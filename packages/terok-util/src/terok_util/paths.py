@@ -34,6 +34,12 @@ def namespace_config_dir(sub: str = "", *, env_var: str | None = None) -> Path:
     return own or _below(root / "config" if root else Path("/etc") / _NAME, sub)
 
 
+def system_config_dir() -> Path:
+    """Return the directory of the host's settings for all its users: `$TEROK_ROOT/etc`, or /etc/terok."""
+    root = _absolute("TEROK_ROOT")
+    return root / "etc" if root else Path("/etc") / _NAME
+
+
 def namespace_runtime_dir(sub: str = "", *, env_var: str | None = None) -> Path:
     """Return the directory of sockets and other files that may vanish with the session.
 

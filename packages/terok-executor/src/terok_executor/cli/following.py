@@ -10,6 +10,7 @@ from pathlib import Path
 
 from terok_util import TerokError, safe_text, show
 
+from terok_executor.cli.showing import event_printer
 from terok_executor.errors import RequestError
 from terok_executor.launch.task_files import MAX_PROMPT_BYTES
 from terok_executor.runner.agent_runner import AgentRunner
@@ -26,8 +27,13 @@ def catch_termination() -> None:
             signal.signal(number, _terminated)
 
 
-def follow_to_end(runner: AgentRunner, name: str, *, started: float, as_json: bool, remove: bool) -> int:
-    """Print the container's output, then the result; returns its exit code. `started` is from `time.monotonic`."""
+def follow_to_end(
+    runner: AgentRunner, name: str, *, started: float, as_json: bool, remove: bool, raw: bool = False
+) -> int:
+    """Print what the agent does, then the result; returns its exit code. `started` is from `time.monotonic`.
+
+    `raw` prints the lines of its output instead.
+    """
     output = sys.stderr if as_json else sys.stdout
 
     def print_line(line: str) -> None:
@@ -36,7 +42,7 @@ def follow_to_end(runner: AgentRunner, name: str, *, started: float, as_json: bo
 
     removal_code = 0
     try:
-        outcome = runner.follow(name, print_line)
+        outcome = runner.follow(name, print_line) if raw else runner.follow_events(name, event_printer(output))
         result = runner.result(name, outcome, duration=time.monotonic() - started)
     finally:
         if remove:

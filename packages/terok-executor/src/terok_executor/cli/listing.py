@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from terok_util import safe_text, show, table
 
@@ -72,9 +72,13 @@ def _finding_line(row: dict[str, Any]) -> str:
     return "  ".join(map(str, words)) + (f"; {row['hint']}" if row["hint"] else "")
 
 
-def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
-    """Print the container's output."""
+def logs(name: str, follow: bool, tail: int | None, timestamps: bool, raw: bool, as_json: bool) -> int:
+    """Print what the agent has done, or with `raw` or `timestamps` the container's output as it is."""
     from terok_util.process import kill_tree
+
+    from terok_executor.cli.showing import event_printer
+    from terok_executor.roster.roster import AgentRoster
+    from terok_executor.runner.conversation import Conversation
 
     task_dir(name)
     container = PodmanRuntime().container(name)
@@ -83,15 +87,28 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
     process = container.logs_process(follow=follow, tail=tail, timestamps=timestamps, merge_stderr=True)
     try:
         assert process.stdout is not None
-        # A container may write a line without an end, which must not fill our memory.
-        for raw in iter(partial(process.stdout.readline, MAX_LINE), b""):
-            sys.stdout.write(safe_text(raw.rstrip(b"\r\n"), limit=MAX_LINE) + "\n")
-            sys.stdout.flush()
+        if raw or timestamps:
+            _print_output(process.stdout, safe=timestamps or sys.stdout.isatty())
+        else:
+            show = event_printer(sys.stdout, as_json=as_json)
+            for event in Conversation(name, AgentRoster.shared()).read(process.stdout.fileno()):
+                show(event)
         return process.wait(timeout=10)
     finally:
         kill_tree(process)
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _print_output(source: IO[bytes], *, safe: bool) -> None:
+    """Print the output, `safe` for a terminal or byte for byte."""
+    # A container may write a line without an end, which must not fill our memory.
+    for line in iter(partial(source.readline, MAX_LINE), b""):
+        if safe:
+            sys.stdout.write(safe_text(line.rstrip(b"\r\n"), limit=MAX_LINE) + "\n")
+        else:
+            sys.stdout.buffer.write(line)
+        sys.stdout.flush()
 
 
 def records() -> list[RunRecord]:

@@ -31,6 +31,7 @@ def run(
     family: str | None,
     no_gate: bool,
     remove: bool,
+    raw: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -39,7 +40,7 @@ def run(
     _refuse_idle(
         interactive=interactive,
         web=web,
-        options={"--json": as_json, "--rm": remove, "--max-turns": options["max_turns"]},
+        options={"--json": as_json, "--rm": remove, "--raw": raw, "--max-turns": options["max_turns"]},
         of_the_page={"--port": port, "--public-url": public_url or None},
     )
     if git_identity_from_host:
@@ -62,7 +63,7 @@ def run(
     record = runner.start(request)
     if interactive:
         return _interactive(runner, record.container, request.model)
-    return follow_to_end(runner, record.container, started=started, as_json=as_json, remove=remove)
+    return follow_to_end(runner, record.container, started=started, as_json=as_json, remove=remove, raw=raw)
 
 
 def run_tool(

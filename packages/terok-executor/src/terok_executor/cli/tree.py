@@ -26,6 +26,7 @@ _BASE = ArgDef(
     help="base image: a reference, mmdebstrap:SUITE (default: of trixie) or oci-archive:FILE",
 )
 _FAMILY = ArgDef("--family", choices=("deb", "rpm"), help="the base's package family (default: by its name)")
+_DEFAULT_BRANCH = _value("--default-branch", "BRANCH", "branch to start from (default: the repository's)")
 _NO_GATE = _flag("--no-gate", "let the container clone an https URL; nothing comes back")
 _NAME = _value("name", "NAME", "container name")
 _NEW_NAME = _value("--name", "NAME", "container name (default: terok-executor-…)")
@@ -69,6 +70,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             ArgDef("--max-turns", type=int, metavar="N", help="end after so many turns"),
             ArgDef("--timeout", type=int, default=1800, metavar="SECONDS", help="end the agent after (default: 1800)"),
             _value("--branch", "BRANCH", "work on this branch (default: a new one, terok/…)"),
+            _DEFAULT_BRANCH,
             _NEW_NAME,
             _value("--memory", "SIZE", "memory limit, such as 4g"),
             _value("--cpus", "N", "limit of processor cores, such as 2.0"),
@@ -80,6 +82,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             _value("--workspace", "DIR", "work in this directory of the host"),
             _flag("--sealed", "copy files in instead of mounting them"),
             _value("--gpus", "GPUS", "all, a vendor (nvidia, amd, intel), or one device such as nvidia:0"),
+            ArgDef("--runtime", choices=("crun", "runc"), help="OCI runtime (default: Podman's)"),
             _many("--tool", "TOOL", "give the agent a tool", "tools"),
             _many("--subagent", "FILE", "a sub-agent", "subagents"),
             ArgDef(
@@ -101,10 +104,12 @@ COMMANDS: tuple[CommandDef, ...] = (
             _value("--human-email", "EMAIL", "the person's e-mail in commits"),
             _flag("--git-identity-from-host", "take the person from this host's git"),
             _value("--instructions", "FILE", "more instructions for the agent, besides the prompt"),
+            _many("--reference", "NAME=REPO", "let the agent read a repository at /repos/NAME.git", "references"),
             _value("--shared-dir", "DIR", "let the container use this directory of the host"),
             ArgDef("--shared-mount", default="/shared", metavar="PATH", help="where (default: /shared)"),
             _value("--timezone", "ZONE", "time zone, such as Europe/Berlin (default: the host's)"),
             _flag("--rm", "remove the container once its work is in the gate", "remove"),
+            _flag("--raw", "show the agent's output as it is, not what it does"),
             JSON,
         ),
         epilog=EXIT_CODES,
@@ -121,6 +126,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             _FAMILY,
             _CREDENTIAL_SET,
             _value("--branch", "BRANCH", "look at this branch"),
+            _DEFAULT_BRANCH,
             _NO_GATE,
             _NEW_NAME,
             ArgDef("--timeout", type=int, default=600, metavar="SECONDS", help="end the tool after (default: 600)"),
@@ -174,9 +180,9 @@ COMMANDS: tuple[CommandDef, ...] = (
             ),
             CommandDef(
                 "schema",
-                help="print the JSON Schema of agent, provider or tool files, for editors",
+                help="print the JSON Schema of agent, provider, tool or transcript files, for editors",
                 handler="terok_executor.cli.agents:print_schema",
-                args=(ArgDef("kind", choices=("agent", "provider", "tool"), help="which kind of file"),),
+                args=(ArgDef("kind", choices=("agent", "provider", "tool", "transcript"), help="which kind of file"),),
             ),
         ),
     ),
@@ -204,9 +210,18 @@ COMMANDS: tuple[CommandDef, ...] = (
     ),
     CommandDef(
         "logs",
-        help="show what an agent has printed",
+        help="show what an agent has said and done",
         handler="terok_executor.cli.listing:logs",
-        args=(_NAME, _flag("-f/--follow", "keep following"), TAIL, _flag("--timestamps", "with the time of each line")),
+        args=(
+            _NAME,
+            _flag("-f/--follow", "keep following"),
+            TAIL,
+            ArgDef("--timestamps", action="store_true", group="form", help="lines of output, with their times"),
+            ArgDef(
+                "--raw", action="store_true", group="form", help="the output, byte for byte (on a terminal made safe)"
+            ),
+            ArgDef("--json", action="store_true", dest="as_json", group="form", help="one event as JSON a line"),
+        ),
     ),
     CommandDef(
         "login",

@@ -205,6 +205,20 @@ class ImageBuilder:
                 return tag
         return None
 
+    def build_layer(
+        self, context: BuildContext, tag: str, parent: str, *, labels: dict[str, str], force: bool = False
+    ) -> bool:
+        """Bring an image on top of `parent`, which is in storage, up to date; return whether it was built.
+
+        Raises as `build` does.
+        """
+        podman = ImagePodman.find()
+        with workshop(podman, self.base.image) as directory:
+            below = podman.facts(parent)
+            if below is None:
+                raise BuildError(f"image {parent} is not in storage", hint="`podman images` lists what is")
+            return self._layer(podman, directory, context, tag, below.id, labels, force)[1]
+
     detect_family = staticmethod(reference.detect_family)
     stage_scripts = staticmethod(render.stage_scripts)
     stage_tmux_config = staticmethod(render.stage_tmux_config)
@@ -331,6 +345,6 @@ def _first_line(file: Path) -> str:
 
 def our_images(podman: ImagePodman) -> list[str]:
     """Return the references of every image built here, agents' images before the tools images under them."""
-    repositories = [f"localhost/terok-{kind}" for kind in ("l1-cli", "l1-sidecar", "build", "l0", "base")]
+    repositories = [f"localhost/terok-{kind}" for kind in ("l2", "l1-cli", "l1-sidecar", "build", "l0", "base")]
     references = podman.references()
     return [ref for repository in repositories for ref in references if ref.rpartition(":")[0] == repository]

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 CONTENT_LABEL = "ai.terok.content"
 AGENTS_LABEL = "ai.terok.agents"
 PROTOCOL_LABEL = "ai.terok.protocol"
-CONTAINER_PROTOCOL = "4"
+CONTAINER_PROTOCOL = "5"
 """Version of the contract between host and image: variables, files of the task directory, the start script."""
 PARTS_LABEL = "ai.terok.parts"
 """The parts of the image as NAME=DIGEST, separated by spaces; a digest is of the part's sources."""

@@ -19,6 +19,7 @@ Family = Literal["deb", "rpm"]
 MAX_REFERENCE = 256
 L1_PREFIX = "localhost/terok-l1-cli:"
 SIDECAR_PREFIX = "localhost/terok-l1-sidecar:"
+PROJECT_PREFIX = "localhost/terok-l2:"
 PREFIXES = (L1_PREFIX, SIDECAR_PREFIX)
 """Beginnings of the tags of images with agents or tools."""
 _MAX_TAG = 120

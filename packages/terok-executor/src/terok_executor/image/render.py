@@ -67,6 +67,7 @@ _SCRIPTS = {
     "terok-deliver": "terok-deliver.py",
     "terok-update": "terok-update.py",
     "terok-info": "terok-info.py",
+    "terok-report": "terok-report.py",
     "terok-web": "terok-web.py",
     "terok-help": "terok-help.sh",
 }

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from terok_util import atomic_write, config_error, ensure_dir, load_config_file, read_config_file, remembered, yaml
+from terok_util import (
+    ConfigScope,
+    ConfigStack,
+    atomic_write,
+    config_error,
+    config_layers,
+    ensure_dir,
+    load_config_file,
+    read_config_file,
+    remembered,
+    yaml,
+)
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
 from terok_executor.paths import cache_dir, config_file
-from terok_executor.roster.spelling import Checked, OneOf, Section
+from terok_executor.roster.spelling import Checked, Documented, OneOf
 
 _CODE = [Path(__file__).parent / name for name in ("settings.py", "reference.py")]
 
@@ -24,26 +36,30 @@ def _base(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageSettings(Section):
+class ImageSettings(Documented):
     """Ingredients of images. `agents` is a selection; the snippets are for project images, which terok builds."""
 
     base_image: Annotated[str, Checked(_base)] = DEFAULT_BASE_IMAGE
+    """The image below everything: a reference, `mmdebstrap:SUITE` or `oci-archive:FILE`."""
     family: Annotated[str, OneOf("deb", "rpm")] | None = None
+    """Kind of packages of the base; by default known by its name."""
     agents: str = "all"
+    """Agents in images: `all`, `a,b` or `all,-x`."""
     user_snippet_inline: str = ""
+    """Lines of a Containerfile for project images."""
     user_snippet_file: str = ""
+    """File with lines of a Containerfile for project images, before the inline ones."""
 
     @classmethod
     def load(cls) -> ImageSettings:
         """Return the user's settings; ConfigError, naming file, line and key, if the file is wrong."""
-        file = config_file()
-        if not file.exists():
+        layers = config_layers(config_file())
+        if not layers:
             return cls()
-        data = read_config_file(file)
         settings: ImageSettings = remembered(
             cache_dir() / "image.json",
-            lambda: ExecutorConfigView.parse(file, data).image,
-            sources=[(str(file), data)],
+            lambda: ExecutorConfigView.parse_layers(layers).image,
+            sources=[(str(file), data) for file, data in layers],
             kinds={"ImageSettings": cls},
             code=_CODE,
         )
@@ -65,12 +81,25 @@ class ExecutorConfigView:
     @classmethod
     def parse(cls, file: Path, content: bytes) -> Self:
         """Return the view of `content`, that of `file`; raises as `load` does."""
+        return cls.parse_layers([(file, content)])
+
+    @classmethod
+    def parse_layers(cls, layers: Iterable[tuple[Path, bytes]]) -> Self:
+        """Return the view of files laid over each other, the lowest first; raises as `load` does."""
+        view, stack = cls(), ConfigStack()
+        for file, content in layers:
+            scope = load_config_file(file, content)
+            stack.push(scope)
+            cls._validated(scope.data, scope)  # by itself, so that an error is found where it stands
+            view = cls._validated(stack.resolve(), scope)
+        return view
+
+    @classmethod
+    def _validated(cls, data: Mapping[str, Any], scope: ConfigScope) -> Self:
         from pydantic import TypeAdapter, ValidationError  # takes as long as a whole command that needs no validation
 
-        scope = load_config_file(file, content)
-        section = scope.data.get("image")
         try:
-            return cls() if section is None else cls(TypeAdapter(ImageSettings).validate_python(section))
+            return cls(TypeAdapter(ImageSettings).validate_python(data.get("image", {})))
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             problem, hint = first["msg"].removeprefix("Value error, "), None

@@ -40,6 +40,7 @@ from terok_executor.launch.task_files import RunRecord, apply_patches, write_con
 from terok_executor.launch.task_start import (
     Mirrored,
     claimed_task,
+    copy_references,
     make_record,
     mirror,
     name_refusals,
@@ -82,8 +83,9 @@ def start_agent(
     source: Mirrored | None = None
     seed: Path | None = None
     if task.repo is not None and request.gate:
-        source = mirror(config, task.repo, task.scope, request.branch, on_line)
+        source = mirror(config, task.repo, task.scope, request.branch, on_line, request.default_branch)
         seed = source.gate.seed(clone_cache_dir()) if not request.sealed else None
+    references = copy_references(config, task.scope, request.references, on_line)
     record = make_record(
         task,
         request,
@@ -95,12 +97,14 @@ def start_agent(
         branch=task.work_branch if task.repo is not None else "",
         sealed=request.sealed,
         continue_command=run.continue_command,
+        resume_command=run.resume_command,
+        unrestricted=request.unrestricted,
         holds_work=task.repo is not None and request.workspace is None,
     )
     on_line(f"starting {task.name}")
     state_dirs = (mount.host_dir for installed in run.installed for mount in installed.mounts)
-    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs) as claim:
-        claim.run(_complete(sandbox, roster, run, replace(spec, image=image), source, seed), hooks)
+    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs, kept=request.kept) as claim:
+        claim.run(_complete(sandbox, roster, run, replace(spec, image=image), source, seed, references), hooks)
     if request.sealed:  # what the workspace was made from is in the container now
         remove_tree(task_dir(task.name) / "workspace")
     return record
@@ -168,7 +172,13 @@ def _missing_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
 
 
 def _complete(
-    sandbox: Sandbox, roster: AgentRoster, run: AgentRun, spec: RunSpec, source: Mirrored | None, seed: Path | None
+    sandbox: Sandbox,
+    roster: AgentRoster,
+    run: AgentRun,
+    spec: RunSpec,
+    source: Mirrored | None,
+    seed: Path | None,
+    references: Mapping[str, Path],
 ) -> RunSpec:
     """Make the container's tokens, write its files, and return the launch with environment, volumes and services."""
     request, task, config = run.request, run.task, sandbox.config
@@ -194,6 +204,7 @@ def _complete(
         gate_url=gate_url,
         upstream=upstream,
         seed=seed,
+        references=references,
         start=source.start if source is not None else None,
         workspace=workspace,
         timezone=host_timezone(),

@@ -22,13 +22,14 @@ from terok_executor.integrations.sandbox import (
 from terok_executor.launch.env import CONTAINER_TASK_DIR, check_timezone, template_values
 from terok_executor.launch.identity import check_authorship
 from terok_executor.launch.instructions import instructions_for, read_subagent
-from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
+from terok_executor.launch.request import REFERENCES_MOUNT, WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
 from terok_executor.launch.task_files import checked_prompt
 from terok_executor.paths import checked_container_name
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.run_config import INIT, AgentRunConfig, CLIOverrides, checked_model
 from terok_executor.roster.types import Agent, Tool, WebSpec
+from terok_executor.transcript.reader import transcript_format
 
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600
@@ -52,8 +53,9 @@ def check_task(request: LaunchRequest) -> Task:
     repo, scope = _check_repo(request)
     if not 1 <= request.timeout <= MAX_TIMEOUT:
         raise RequestError(f"invalid time-out {request.timeout}: use 1 to {MAX_TIMEOUT} seconds")
-    if request.branch is not None and not is_branch(request.branch):
-        raise RequestError(f"not a branch name: {request.branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
+    for branch in (request.branch, request.default_branch):
+        if branch is not None and not is_branch(branch):
+            raise RequestError(f"not a branch name: {branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
     check_timezone(request.timezone)
     task_id = request.task_id or secrets.token_hex(6)
     return Task(
@@ -74,10 +76,13 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     provider = roster.bind(agent, request.provider)
     mapped = agent.apply_config({}, CLIOverrides(request.model, request.max_turns, request.timeout))
     template_values(agent, provider, mapped.model)
+    if request.prompt is not None:
+        transcript_format(agent)
     prompt = checked_prompt(request.prompt) if request.prompt is not None else None
     _check_places(request, agent)
     task = check_task(request)
     _check_kind(request, task.repo)
+    _check_references(request, task.scope)
     _check_variables(request.env, agent, roster)
     subagents = tuple(read_subagent(path) for path in request.subagents)
     if len({subagent.name for subagent in subagents}) < len(subagents):
@@ -96,7 +101,8 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
         instructions=instructions_for(request.instructions, agent.name),
         subagents=subagents if agent.subagents_dir is not None else (),
         command=_command(agent, frontend, request, mapped),
-        continue_command=_continue_command(agent, request, mapped),
+        continue_command=_again(agent, agent.session.continue_args, request, mapped),
+        resume_command=_again(agent, agent.session.resume_args, request, mapped),
         allow=allow_lines(request.allow),
         warnings=(*mapped.warnings, *_warnings(request, agent)),
     )
@@ -141,6 +147,20 @@ def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
         raise RequestError("without a repository there is no branch to work on")
 
 
+def _check_references(request: AgentRequest, scope: str) -> None:
+    """Refuse repositories to read that have no proper name, no address, or the name of another one."""
+    names = [reference.name for reference in request.references]
+    for name, address, branch in request.references:
+        if not is_plain(name) or not is_plain(f"{scope}.{name}") or names.count(name) > 1:
+            raise RequestError(f"invalid name of a repository to read: {name[:60]!r}", hint=f"{PLAIN_HINT}, each once")
+        if branch is not None and not is_branch(branch):
+            raise RequestError(f"not a branch name: {branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
+        try:
+            resolve_repo(address)
+        except GateError as error:
+            raise RequestError(error.message, hint=error.hint) from error
+
+
 def _check_variables(env: Mapping[str, str], agent: Agent, roster: AgentRoster) -> None:
     """Refuse a variable that is terok's own, or that would carry a credential past the vault."""
     # All agents' variables, not only this one's: no key of any provider may come in beside the vault.
@@ -170,7 +190,7 @@ def _check_places(request: AgentRequest, agent: Agent) -> None:
     for directory, label in ((workspace, "workspace"), (shared, "shared directory")):
         if directory is not None and not directory.is_dir():
             raise RequestError(f"the {label} {directory} is not a directory", hint="make it first")
-    if workspace is not None and request.repo is not None and any(workspace.iterdir()):
+    if workspace is not None and request.repo is not None and not request.kept and any(workspace.iterdir()):
         raise RequestError(
             f"the workspace {workspace} is not empty, and nothing is cloned over what is there",
             hint="leave the repository out to work on what is in the directory",
@@ -182,7 +202,7 @@ def _check_places(request: AgentRequest, agent: Agent) -> None:
 def _check_shared_mount(text: str, agent: Agent) -> None:
     """Raise RequestError unless `text` is an absolute container path that nothing else uses."""
     place = PurePosixPath(text)
-    taken = [WORKSPACE, CONTAINER_TASK_DIR, *_OURS, *(mount.container_path for mount in agent.mounts)]
+    taken = [WORKSPACE, CONTAINER_TASK_DIR, REFERENCES_MOUNT, *_OURS, *(mount.container_path for mount in agent.mounts)]
     bad = not re.fullmatch(r"/[A-Za-z0-9_.-][A-Za-z0-9_./-]*", text) or ".." in text
     if bad or any(place.is_relative_to(other) or PurePosixPath(other).is_relative_to(place) for other in taken):
         raise RequestError(f"not a place for the shared directory: {text[:80]!r}", hint="use /shared")
@@ -203,11 +223,11 @@ def _command(agent: Agent, frontend: Tool | None, request: AgentRequest, mapped:
     )
 
 
-def _continue_command(agent: Agent, request: AgentRequest, mapped: AgentRunConfig) -> tuple[str, ...]:
-    """Return the words after the start script that continue the conversation; none if the agent cannot."""
-    if request.prompt is None or not agent.session.continue_args:
+def _again(agent: Agent, args: tuple[str, ...], request: AgentRequest, mapped: AgentRunConfig) -> tuple[str, ...]:
+    """Return the words after the start script that continue a conversation with `args`; none without them."""
+    if request.prompt is None or not args:
         return ()
-    again = replace(agent, headless=replace(agent.headless, args=agent.session.continue_args))
+    again = replace(agent, headless=replace(agent.headless, args=args))
     return _command(again, None, request, mapped)[1:]
 
 

@@ -22,7 +22,7 @@ from terok_executor.integrations.sandbox import (
     VolumeSpec,
     is_time_zone,
 )
-from terok_executor.launch.request import WORKSPACE, AgentRun
+from terok_executor.launch.request import REFERENCES_MOUNT, WORKSPACE, AgentRun
 from terok_executor.launch.task_files import ConfigPatch, filled_tree
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
@@ -51,7 +51,8 @@ class ContainerEnvSpec:
     `phantom` stands for the provider's credential, `tool_tokens` for those of the tools, by name. `gate_url` holds this
     container's gate token (None: no gate); `upstream` is the origin in an `online` project and without a gate. `seed`
     is a copy of the repository on this host for making the workspace, `start` the commit at which a new branch begins.
-    `workspace` replaces the request's; `timezone` is the host's, for a request without one.
+    `references` are copies of the repositories to read, by name. `workspace` replaces the request's; `timezone` is the
+    host's, for a request without one.
     """
 
     run: AgentRun
@@ -61,6 +62,7 @@ class ContainerEnvSpec:
     gate_url: str | None = None
     upstream: str | None = None
     seed: Path | None = None
+    references: Mapping[str, Path] = field(default_factory=dict)
     start: str | None = None
     workspace: Path | None = None
     timezone: str | None = None
@@ -130,6 +132,10 @@ def _volumes(spec: ContainerEnvSpec) -> tuple[VolumeSpec, ...]:
     volumes = task_volumes(spec.task_dir, *spec.run.installed)
     if spec.seed is not None:
         volumes += (VolumeSpec(spec.seed, SEED_MOUNT, sharing=Sharing.SHARED, read_only=True),)
+    volumes += tuple(
+        VolumeSpec(copy, f"{REFERENCES_MOUNT}/{name}.git", sharing=Sharing.SHARED, read_only=True)
+        for name, copy in spec.references.items()
+    )
     if (workspace := spec.workspace or request.workspace) is not None:
         volumes += (VolumeSpec(workspace, WORKSPACE, sharing=Sharing.PRIVATE),)
     if request.shared_dir is not None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from terok_executor.credentials import DEFAULT_SET
 from terok_executor.errors import RequestError
@@ -25,9 +25,25 @@ from terok_executor.roster.types import Agent, Installed, Tool
 
 WORKSPACE = "/workspace"
 SHARED_MOUNT = "/shared"
+REFERENCES_MOUNT = "/repos"
 TOOL_TIMEOUT = 600
 NOT_BUILT = "localhost/not-built"
 """Stands for the image in a launch that is judged before its image is built."""
+
+
+class Reference(NamedTuple):
+    """A repository that a container may read at `/repos/NAME.git`; `branch` of None is the upstream's own."""
+
+    name: str
+    address: str
+    branch: str | None = None
+
+
+def _references(values: Iterable[str | Sequence[Any]] | None) -> tuple[Reference, ...]:
+    """Return repositories to read, given as `NAME=REPOSITORY` or as the fields of a Reference."""
+    return tuple(
+        Reference(*value.partition("=")[::2]) if isinstance(value, str) else Reference(*value) for value in values or ()
+    )
 
 
 def _variables(values: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
@@ -64,12 +80,14 @@ class LaunchRequest:
     """Options that an agent's run and a sidecar tool's run have in common.
 
     `repo` is a directory or an address to clone; without `gate` the container clones the upstream itself, and its
-    commits stay in it. `timeout` is in seconds. `project_id` and `task_id` say whose container it is, and
-    `dossier_path` names a JSON file with texts about it. An `ephemeral` container is removed when it ends.
+    commits stay in it. New work starts from `default_branch` (None: the upstream's own). `timeout` is in seconds.
+    `project_id` and `task_id` say whose container it is, and `dossier_path` names a JSON file with texts about it. An
+    `ephemeral` container is removed when it ends.
     """
 
     repo: str | None
     branch: str | None = None
+    default_branch: str | None = None
     gate: bool = True
     name: str | None = None
     timeout: int = DEFAULT_TIMEOUT
@@ -108,13 +126,16 @@ class AgentRequest(LaunchRequest):
 
     Without a `prompt` the container waits for a person to log in or, with `web`, serves a page at `public_url`;
     `timeout` and `max_turns` mean nothing then. `provider` is the model provider (None: the agent's own). `workspace`
-    is a directory of the host to work in; `repo` may be None then. `sealed` copies files in instead of mounting them.
+    is a directory of the host to work in; `repo` may be None then. With `kept` it is that of an earlier container of
+    this name, which is gone: nothing is cloned, and the conversation goes on if what the agent keeps is still there.
+    `sealed` copies files in instead of mounting them.
     `security_class` says whether the container sees the upstream beside the gate (None: as config.yml has it).
 
-    `memory`, `cpus`, `gpus` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`) to open,
-    `profiles` allowlists (None: the configured ones, or none beside a `policy` file), `budget` limits as `run_budget`
-    reads them. With `ssh_scope` the container may sign with the SSH keys of that scope. `tools` are programs with a
-    token of their own, `subagents` Markdown files. `env` holds variables for the container besides terok's own.
+    `memory`, `cpus`, `gpus`, `runtime` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`)
+    to open, `profiles` allowlists (None: the configured ones, or none beside a `policy` file), `budget` limits as
+    `run_budget` reads them. With `ssh_scope` the container may sign with the SSH keys of that scope. `tools` are
+    programs with a token of their own, `subagents` Markdown files, `references` more repositories, only to read. `env`
+    holds variables for the container besides terok's own.
     """
 
     agent: str
@@ -123,11 +144,13 @@ class AgentRequest(LaunchRequest):
     max_turns: int | None = None
     provider: str | None = None
     workspace: Path | None = field(default=None, metadata=_PATH)
+    kept: bool = False
     sealed: bool = field(default=False, metadata=_PASSED)
     unrestricted: bool = field(default=True, metadata=_PASSED)
     memory: str | None = field(default=None, metadata=_PASSED)
     cpus: float | None = field(default=None, metadata={"convert": parse_cpus, **_PASSED})
     gpus: str | None = field(default=None, metadata=_PASSED)
+    runtime: str | None = field(default=None, metadata=_PASSED)
     opt_outs: tuple[str, ...] = field(default=(), metadata={**_WORDS, **_PASSED})
     env: Mapping[str, str] = field(default_factory=dict, repr=False, metadata={"convert": _variables, **_PASSED})
     authorship: str | None = None
@@ -138,6 +161,7 @@ class AgentRequest(LaunchRequest):
     tools: tuple[str, ...] = field(default=(), metadata=_WORDS)
     shared_dir: Path | None = field(default=None, metadata=_PATH)
     shared_mount: str = SHARED_MOUNT
+    references: tuple[Reference, ...] = field(default=(), metadata={"convert": _references})
     allow: tuple[str, ...] = field(default=(), metadata=_WORDS)
     profiles: tuple[str, ...] | None = field(default=None, metadata=_OPTIONAL_WORDS)
     policy: Path | None = field(default=None, metadata=_PATH)
@@ -170,6 +194,7 @@ class LaunchOptions(OwnerOptions, total=False):
     """Keywords of every launch of an agent or tool, explained at `LaunchRequest`."""
 
     branch: str | None
+    default_branch: str | None
     gate: bool
     name: str | None
     timezone: str | None
@@ -189,6 +214,7 @@ class ContainerOptions(OwnerOptions, total=False):
     cpus: str | float | None
     gpu: bool
     gpus: str | None
+    runtime: str | None
     opt_outs: Iterable[str]
     caps: Iterable[str]
     allow_debugger: bool
@@ -200,6 +226,7 @@ class RunOptions(LaunchOptions, ContainerOptions, total=False):
     model: str | None
     bound_provider: str | None
     workspace: str | Path | None
+    kept: bool
     env: Mapping[str, str] | Iterable[str]
     authorship: str | None
     human_name: str | None
@@ -209,6 +236,7 @@ class RunOptions(LaunchOptions, ContainerOptions, total=False):
     tools: Iterable[str]
     shared_dir: str | Path | None
     shared_mount: str
+    references: Iterable[str | Sequence[str | None]]
     allow: Iterable[str]
     profiles: Iterable[str] | None
     policy: str | Path | None
@@ -263,8 +291,8 @@ class AgentRun:
     """An agent's run, ready to be built and launched.
 
     `frontend` serves the web page if the agent itself cannot. `prompt` and `model` are what the agent is given of
-    those asked for. `continue_command` takes up the conversation; it is empty if the agent cannot. `allow` holds policy
-    lines.
+    those asked for. `continue_command` takes up the last conversation, `resume_command` the one whose id takes the
+    place of `{session}`; they are empty if the agent cannot. `allow` holds policy lines.
     """
 
     request: AgentRequest
@@ -280,6 +308,7 @@ class AgentRun:
     subagents: tuple[SubAgent, ...]
     command: tuple[str, ...]
     continue_command: tuple[str, ...]
+    resume_command: tuple[str, ...]
     allow: tuple[str, ...]
     warnings: tuple[str, ...]
 

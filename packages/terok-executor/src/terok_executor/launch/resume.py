@@ -27,7 +27,10 @@ def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> Run
     if not record.continue_command:
         hint = "start a new run with `terok-executor run`"
         raise RequestError(f"agent {record.agent} cannot continue a conversation here", hint=hint)
-    files = {"prompt.txt": checked_prompt(prompt), "next-command": shlex.join(record.continue_command) + "\n"}
+    command = record.continue_command
+    if record.resume_command and record.session:
+        command = [word.replace("{session}", record.session) for word in record.resume_command]
+    files = {"prompt.txt": checked_prompt(prompt), "next-command": shlex.join(command) + "\n"}
     roster.ensure_vault_routes(sandbox.config)
     return _start(sandbox, record, files)
 

@@ -27,6 +27,7 @@ class RunRecord:
 
     `started` is RFC 3339 UTC, `timeout` seconds; `heads` are the gate's branches before the agent ran.
     `scope` is the mirror's name, empty where there is none. `continue_command` takes up the conversation.
+    `resume_command` does so for a certain one: `{session}` in it stands for the id, which is `session` once known.
     `holds_work` says that the workspace is removed with the container; records of earlier versions lack it.
     """
 
@@ -43,6 +44,9 @@ class RunRecord:
     sealed: bool = False
     continue_command: Sequence[str] = ()
     holds_work: bool = False
+    resume_command: Sequence[str] = ()
+    session: str = ""
+    unrestricted: bool = True
 
 
 def checked_prompt(prompt: str) -> str:

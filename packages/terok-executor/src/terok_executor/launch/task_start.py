@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from terok_util import TerokError, remove_tree, safe_text
+from terok_util import TerokError, ensure_dir, remove_tree, safe_text, write_sensitive_file
 
 from terok_executor.credentials import revoke_phantoms
 from terok_executor.errors import RequestError
@@ -22,10 +23,11 @@ from terok_executor.integrations.sandbox import (
     RepoSource,
     Sandbox,
     SandboxConfig,
+    resolve_repo,
     seed_workspace,
     uncommitted,
 )
-from terok_executor.launch.request import LaunchRequest, Task
+from terok_executor.launch.request import LaunchRequest, Reference, Task
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
 from terok_executor.paths import clone_cache_dir, task_dir
 
@@ -41,11 +43,25 @@ class Mirrored:
     start: str | None
 
 
-def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | None, on_line: OnLine) -> Mirrored:
-    """Bring the repository's mirror up to date and report what matters to a person who starts on `branch`."""
-    gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address, config=config)
+def mirror(
+    config: SandboxConfig,
+    repo: RepoSource,
+    scope: str,
+    branch: str | None,
+    on_line: OnLine,
+    default_branch: str | None = None,
+) -> Mirrored:
+    """Bring the repository's mirror up to date and report what matters to a person who starts on `branch`.
+
+    `default_branch` replaces the upstream's own; RequestError if there is no such branch.
+    """
+    gate = GitGate(
+        scope, base=config.gate_base_path, upstream=repo.address, default_branch=default_branch, config=config
+    )
     on_line(f"mirroring {repo.address}")
     synced = gate.sync()
+    if default_branch is not None and synced.start is None:
+        raise RequestError(f"{repo.address} has no branch {default_branch}", hint="name one that it has")
     heads = gate.branch_heads()
     for note in (*_sync_notes(synced, scope), *_start_notes(gate, synced, heads, branch)):
         on_line(f"note: {safe_text(note)}")
@@ -53,6 +69,25 @@ def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | No
         names = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
         on_line(f"note: what is not committed in {safe_text(repo.address)} stays there: {safe_text(names, limit=300)}")
     return Mirrored(gate, heads, synced.start)
+
+
+def copy_references(
+    config: SandboxConfig, scope: str, references: Iterable[Reference], on_line: OnLine
+) -> dict[str, Path]:
+    """Bring mirrors of repositories to read up to date, and return a copy of each by name.
+
+    Raises as `mirror` does; RequestError for one that cannot be copied.
+    """
+    copies = {}
+    for name, address, branch in references:
+        mirrored = mirror(config, resolve_repo(address), f"{scope}.{name}", None, on_line, branch)
+        copy = mirrored.gate.seed(clone_cache_dir())
+        if copy is None:
+            raise RequestError(
+                f"the repository {name} could not be copied", hint=f"`terok-executor sandbox gate gc {scope}.{name}`"
+            )
+        copies[name] = copy
+    return copies
 
 
 def _sync_notes(synced: GateSyncResult, scope: str) -> Iterator[str]:
@@ -78,19 +113,27 @@ def _start_notes(gate: GitGate, synced: GateSyncResult, heads: Mapping[str, str]
 
 @contextmanager
 def claimed_task(
-    sandbox: Sandbox, record: RunRecord, *, prompt: str | None = None, state_dirs: Iterable[str] = ()
+    sandbox: Sandbox,
+    record: RunRecord,
+    *,
+    prompt: str | None = None,
+    state_dirs: Iterable[str] = (),
+    kept: bool = False,
 ) -> Iterator[Claim]:
     """Claim the name of a run and write its task's files; the block launches the container with the claim it is given.
 
-    On any error in the block all of it is removed again. RequestError for a name in use.
+    On any error in the block all of it is removed again. RequestError for a name in use. Files of an earlier container
+    of this name are removed first or, with `kept`, taken up and never removed.
     """
     name = record.container
     directory = task_dir(name)
     # One lock until the container runs: a second run of this name must not remove the first one's tokens and files.
     with name_refusals(name), sandbox.claim(name) as claim, ExitStack() as undo:
-        if directory.exists():  # of a container that was removed by other means
+        if directory.exists() and not kept:  # of a container that was removed by other means
             _discard_files(sandbox, name)
-        undo.callback(_discard_files, sandbox, name)
+        undo.callback(_revoke if kept else _discard_files, sandbox, name)
+        if kept:
+            _take_up(directory, record)
         prepare_task_dir(directory, prompt=prompt, state_dirs=state_dirs)
         save_record(directory, record)
         yield claim
@@ -131,10 +174,26 @@ def make_record(
     )
 
 
-def _discard_files(sandbox: Sandbox, name: str) -> None:
-    """Revoke the tokens and remove the files of a container, as far as possible."""
+def _take_up(directory: Path, record: RunRecord) -> None:
+    """Make the start script go on with the workspace of an earlier container, and with its conversation if it can."""
+    home = ensure_dir(directory / "home")
+    known, going_on = home / "base-refs", home / "next-command"
+    # Where the agent's own state is gone with the files, what the gate has is what need not be handed over.
+    if known.exists() and record.continue_command:
+        write_sensitive_file(going_on, shlex.join(record.continue_command) + "\n")
+    elif not known.exists():
+        write_sensitive_file(known, "".join(f"{oid}\n" for oid in sorted(set(record.heads.values()))))
+
+
+def _revoke(sandbox: Sandbox, name: str) -> None:
+    """Revoke the tokens of a container, as far as possible."""
     with suppress(TerokError):
         revoke_phantoms(sandbox.config, name)
+
+
+def _discard_files(sandbox: Sandbox, name: str) -> None:
+    """Revoke the tokens and remove the files of a container, as far as possible."""
+    _revoke(sandbox, name)
     with suppress(TerokError):
         remove_tree(task_dir(name))
 

@@ -21,6 +21,7 @@ from terok_executor.reading import read_bytes
 
 if TYPE_CHECKING:
     from terok_executor.roster.provider import Provider
+    from terok_executor.roster.transcript_format import TranscriptFormat
     from terok_executor.roster.types import Agent, Tool
 
 MAX_FILE_BYTES = 256 * 1024
@@ -40,6 +41,11 @@ def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:
 def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
     """Return every provider by name; RosterFileError as for agents."""
     return _load("providers", ("provider",), user_dir)
+
+
+def load_transcripts(user_dir: Path | None = None) -> dict[str, TranscriptFormat]:
+    """Return every output format by name; RosterFileError as for agents."""
+    return _load("transcripts", ("transcript_format",), user_dir)
 
 
 def shipped_schema(kind: str) -> str:

@@ -33,6 +33,7 @@ from terok_executor.roster.spelling import (
     LineTemplate,
     OneOf,
     Protocol,
+    ReportKind,
     Section,
     Segment,
     Template,
@@ -53,9 +54,14 @@ class GitIdentity(Section):
 
 @lean_dataclass(frozen=True, slots=True)
 class HeadlessSpec(Section):
-    """How an agent is run without a terminal; the prompt arrives on its standard input."""
+    """How an agent is run without a terminal; the prompt arrives on its standard input.
+
+    `transcript_args` make it print a `transcript` in the format of that name, a file in `transcripts/`.
+    """
 
     args: tuple[Argument, ...] = ()
+    transcript_args: tuple[Argument, ...] = ()
+    transcript: Segment | None = None
     model_flag: Argument | None = None
     max_turns_flag: Argument | None = None
 
@@ -70,9 +76,10 @@ class AutoApproveSpec(Section):
 
 @lean_dataclass(frozen=True, slots=True)
 class SessionSpec(Section):
-    """How an agent takes up its last conversation: what stands in the place of `headless.args` then."""
+    """How an agent takes up its last conversation, or that with the id `{session}`, in place of `headless.args`."""
 
     continue_args: tuple[Argument, ...] = ()
+    resume_args: tuple[Argument, ...] = ()
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -264,7 +271,7 @@ class Tool(Section):
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Agent(Section):
-    """A file in `agents/`: one agent CLI."""
+    """A file in `agents/`: one agent CLI. Its hooks make `reports` of these kinds; silence about others says nothing."""
 
     name: str
     label: Line
@@ -276,6 +283,7 @@ class Agent(Section):
     headless: HeadlessSpec = HeadlessSpec()
     auto_approve: AutoApproveSpec = field(default_factory=AutoApproveSpec)
     session: SessionSpec = SessionSpec()
+    reports: tuple[ReportKind, ...] = ()
     provider: ProviderBinding
     env: Mapping[EnvName, LineTemplate] = field(default_factory=dict)
     config_files: tuple[ConfigFile, ...] = ()
@@ -353,8 +361,8 @@ class Agent(Section):
         """
         if timeout < 1:
             raise RequestError(f"invalid time-out {timeout}: use at least one second")
-        headless = self.headless
-        arguments = [self.binary, *headless.args, *(self.auto_approve.flags if unrestricted else ())]
+        headless, flags = self.headless, self.auto_approve.flags if unrestricted else ()
+        arguments = [self.binary, *headless.args, *headless.transcript_args, *flags]
         if model is not None:
             checked = checked_model(model)
             if headless.model_flag is not None:

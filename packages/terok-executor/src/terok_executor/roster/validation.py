@@ -15,9 +15,10 @@ from terok_executor.integrations.sandbox import RoutesError, parse_routes
 from terok_executor.reading import decoded
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.routes import routes_text
+from terok_executor.roster.transcript_format import TranscriptFormat
 from terok_executor.roster.types import Agent, Tool
 
-KINDS: dict[str, Any] = {"agents": Agent, "providers": Provider, "tools": Tool}
+KINDS: dict[str, Any] = {"agents": Agent, "providers": Provider, "tools": Tool, "transcripts": TranscriptFormat}
 _FREE = ("patch", "phantom", "rules")
 """Keys whose value may be anything: it stays as it is."""
 _MESSAGES = {
@@ -38,7 +39,7 @@ class RosterSource:
 def entry(kind: str, name: str, texts: Iterable[tuple[str, bytes]]) -> Any:
     """Return what the files of one entry describe, the last one winning; RosterFileError if one says something wrong.
 
-    `kind` is `agents`, `providers` or `tools`; `texts` are origin and content of each file.
+    `kind` is `agents`, `providers`, `tools` or `transcripts`; `texts` are origin and content of each file.
     """
     sources = [parse_source(origin, decoded(origin, data, RosterFileError)) for origin, data in texts]
     merged: dict[str, Any] = {}
@@ -87,7 +88,7 @@ def parse_source(origin: str, text: str) -> RosterSource:
 def _completed(kind: str, name: str, data: dict[str, Any]) -> dict[str, Any]:
     """Return the data with what follows from the entry's name where a file does not say it."""
     data = {**data, "label": data.get("label") or name}
-    if kind == "providers":
+    if kind in ("providers", "transcripts"):
         return data
     data["binary"] = data.get("binary") or name
     if "help" not in data or isinstance(data["help"], str):

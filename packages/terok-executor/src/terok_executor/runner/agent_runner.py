@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 from typing import Any, Unpack
+
+from terok_util import safe_text
+from terok_util.process import kill_tree
 
 from terok_executor.errors import BuildError, ExecutorError, RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
@@ -25,17 +27,22 @@ from terok_executor.integrations.sandbox import (
     VolumeSpec,
 )
 from terok_executor.launch.agent_task import start_agent
-from terok_executor.launch.check import find_frontend, terminal_command
+from terok_executor.launch.check import find_frontend
 from terok_executor.launch.prepared import PreparedOptions, prepared_spec
 from terok_executor.launch.request import AgentRequest, RunOptions, ToolOptions, ToolRequest, agent_request
 from terok_executor.launch.resume import hand_over, resume
 from terok_executor.launch.task_files import RunRecord, load_record
 from terok_executor.launch.tool_task import start_tool
 from terok_executor.paths import task_dir
+from terok_executor.reports.file import ReportBatch, ReportCursor, read_reports
 from terok_executor.runner.agent_roster import AgentRoster
 from terok_executor.runner.container_care import WEB_MARKER, ContainerCare, Outcome, follow, stopped_on_failure
+from terok_executor.runner.conversation import Conversation, session_of
 from terok_executor.runner.delivery import read_delivery
 from terok_executor.runner.result import RunResult, collect_result
+from terok_executor.runner.terminal import send_message, terminal_words
+from terok_executor.transcript.event import TranscriptEvent
+from terok_executor.transcript.render import MAX_WIDTH, render_event
 from terok_executor.web.page import listen, load_page, serve_page
 
 
@@ -101,7 +108,7 @@ class AgentRunner(ContainerCare):
         request = self._request(provider, repo, options, prompt=prompt, max_turns=max_turns, timeout=timeout)
         record = self.start(request, hooks=hooks)
         if follow:
-            self.follow(record.container, _to_stdout)
+            self.follow_events(record.container, _show)
         return record.container
 
     def _request(
@@ -237,6 +244,7 @@ class AgentRunner(ContainerCare):
 
     def resume(self, name: str, *, prompt: str) -> RunRecord:
         """Start an exited container with a new prompt in the same conversation; `follow` waits for its end."""
+        session_of(name)
         return resume(self.sandbox, self.roster, name, prompt)
 
     def deliver(self, name: str) -> RunRecord:
@@ -248,12 +256,16 @@ class AgentRunner(ContainerCare):
 
         With `agent` a new session starts with the container's agent, followed by a shell.
         """
-        inside = ["tmux", "new-session", "-A", "-s", "main"]
-        record = load_record(task_dir(name))
-        if agent and record is not None and record.agent in self.roster.agents:
-            started = terminal_command(self.roster.agents[record.agent], model=model)
-            inside.append(f"{shlex.join(started)}; exec bash -l")
-        return self.runtime.container(name).login_command(inside)
+        record = load_record(task_dir(name)) if agent else None
+        known = self.roster.agents.get(record.agent) if record is not None else None
+        return self.runtime.container(name).login_command(terminal_words(known, record, model))
+
+    def send(self, name: str, text: str) -> None:
+        """Give a message to the agent in a container's terminal, which may be at work; RequestError if none takes it.
+
+        An agent that works on a prompt without a terminal takes no more input until it ends, see `resume`.
+        """
+        send_message(self.sandbox, name, text)
 
     def restart(self, name: str) -> None:
         """Start a stopped container again; its workspace is unchanged, and a web page keeps its address."""
@@ -266,8 +278,40 @@ class AgentRunner(ContainerCare):
 
     def follow(self, name: str, on_line: Callable[[str], None]) -> Outcome:
         """Call `on_line` with the output until the agent ends or its time is over; Ctrl-C stops the container."""
+        return self._follow(name, lambda line: on_line(safe_text(line, limit=MAX_WIDTH)))
+
+    def follow_events(self, name: str, on_event: Callable[[TranscriptEvent], None]) -> Outcome:
+        """Call `on_event` with what the agent does until it ends or its time is over; Ctrl-C stops the container."""
+        return self._follow(name, Conversation(name, self.roster).line_handler(on_event))
+
+    def _follow(self, name: str, on_line: Callable[[str], None]) -> Outcome:
         record = load_record(task_dir(name))
         return follow(self.sandbox, name, on_line, timeout=record.timeout if record else 1800)
+
+    def events(
+        self, name: str, *, follow: bool = False, tail: int | None = None, since: str | None = None
+    ) -> Iterator[TranscriptEvent]:
+        """Yield what the agent has done so far, with `follow` until its container ends.
+
+        `tail` is a number of lines of output, `since` a time (RFC 3339).
+        """
+        conversation = Conversation(name, self.roster)
+        container = self.runtime.container(name)
+        process = container.logs_process(follow=follow, tail=tail, since=since, merge_stderr=True)
+        assert process.stdout is not None
+        try:
+            yield from conversation.read(process.stdout.fileno())
+        finally:
+            kill_tree(process)
+            process.stdout.close()
+
+    def reports(self, name: str, after: ReportCursor | None = None) -> ReportBatch:
+        """Return what the agent's hooks have reported after the cursor; see `read_reports`."""
+        return read_reports(task_dir(name), after)
+
+    def session(self, name: str) -> str:
+        """Return the id of the container's conversation, which `resume` takes up; "" while it is not known."""
+        return session_of(name)
 
     def result(self, name: str, outcome: Outcome, *, duration: float) -> RunResult:
         """Return the result of a run; `duration` is in seconds. ExecutorError without a record of the run."""
@@ -290,6 +334,11 @@ class AgentRunner(ContainerCare):
 def _to_stderr(line: str) -> None:
     sys.stderr.write(f"   {line}\n")
     sys.stderr.flush()
+
+
+def _show(event: TranscriptEvent) -> None:
+    for line in render_event(event):
+        _to_stdout(line)
 
 
 def _to_stdout(line: str) -> None:

@@ -211,7 +211,7 @@ class Outcome:
 
 
 def follow(sandbox: Sandbox, name: str, on_line: Callable[[str], None], *, timeout: float) -> Outcome:
-    """Call `on_line` with each line of the container's output until it ends.
+    """Call `on_line` with each line of the container's output, as it comes, until it ends.
 
     After `timeout` seconds and some slack the container is stopped and counts as timed out. Any exception, Ctrl-C
     included, stops it too.
@@ -220,9 +220,7 @@ def follow(sandbox: Sandbox, name: str, on_line: Callable[[str], None], *, timeo
     deadline = time.monotonic() + timeout + LAUNCH_SLACK
     try:
         with stopped_on_failure(sandbox, name):
-            code = container.follow_logs(
-                lambda line: on_line(safe_text(line, limit=16384)), timeout=max(1.0, deadline - time.monotonic())
-            )
+            code = container.follow_logs(on_line, timeout=max(1.0, deadline - time.monotonic()))
             if code is None:
                 code = container.wait(timeout=max(WAIT_SECONDS, deadline - time.monotonic()))
     except EngineTimeout:

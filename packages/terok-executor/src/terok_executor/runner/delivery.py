@@ -73,8 +73,17 @@ def read_delivery(sandbox: Sandbox, name: str, *, ended: bool = False) -> Delive
     container = sandbox.runtime.container(name)
     if not ended and (state := container.state) != ContainerState.EXITED:
         return NOTHING_LEFT if state in (ContainerState.MISSING, ContainerState.CREATED) else Delivery()
+    return reported_delivery(sandbox, name)
+
+
+def reported_delivery(sandbox: Sandbox, name: str) -> Delivery:
+    """Return what a container that has ended has said about its work, wherever its workspace is."""
+    directory = task_dir(name)
+    record = load_record(directory)
+    if record is None:
+        return NOTHING_LEFT
     if record.sealed:
-        lines = container.logs(tail=MAX_LINES).splitlines()
+        lines = sandbox.runtime.container(name).logs(tail=MAX_LINES).splitlines()
         return parse_delivery([line for line in lines if line.startswith(_PREFIX)])  # the lines between are git's
     home = directory / "home"
     if not (home / "base-refs").exists():  # written before the agent runs

@@ -242,7 +242,7 @@ def test_a_line_without_an_end_is_printed_in_pieces(
     process = spawn(["cat", str(tmp_path / "endless")], stdout=PIPE)
     container = SimpleNamespace(state="exited", logs_process=lambda **_: process)
     monkeypatch.setattr(listing, "PodmanRuntime", lambda: SimpleNamespace(container=lambda _: container))
-    assert listing.logs("c", follow=False, tail=None, timestamps=False) == 0
+    assert listing.logs("c", follow=False, tail=None, timestamps=True, raw=False, as_json=False) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) < 20_000
     assert "".join(lines) == "x" * 200_000

@@ -13,10 +13,11 @@ AGENTS = load_agents(Path("/nonexistent"))
 def test_the_command_of_each_agent() -> None:
     assert AGENTS["claude"].build_headless_command(timeout=60, model="opus", max_turns=3) == (
         "/usr/local/bin/terok-init", "timeout", "--kill-after=10", "60",
-        "claude", "-p", "--dangerously-skip-permissions", "--model", "opus", "--max-turns", "3",
+        "claude", "-p", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions",
+        "--model", "opus", "--max-turns", "3",
     )  # fmt: skip
     assert AGENTS["demo"].build_headless_command(timeout=5) == (
-        "/usr/local/bin/terok-init", "timeout", "--kill-after=10", "5", "terok-demo-agent",
+        "/usr/local/bin/terok-init", "timeout", "--kill-after=10", "5", "terok-demo-agent", "--json",
     )  # fmt: skip
 
 

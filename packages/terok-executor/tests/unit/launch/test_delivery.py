@@ -134,7 +134,7 @@ def test_an_interrupted_run_keeps_what_holds_work(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "follow", interrupt)
+    monkeypatch.setattr(runner, "follow_events", interrupt)
     with pytest.raises(KeyboardInterrupt):
         follow_to_end(runner, NAME, started=0.0, as_json=False, remove=True)
     assert f"container {NAME} stays" in capsys.readouterr().err

@@ -273,6 +273,41 @@ def test_a_run_starts_from_the_upstream_s_state(host: Host) -> None:
     assert said == ["note: the branch own is not in the upstream; work goes on from what an earlier run has pushed"]
 
 
+def test_a_run_starts_from_another_branch_that_is_asked_for(host: Host) -> None:
+    git = ["git", "-C", str(host.repo), "-c", "user.name=x", "-c", "user.email=x@x"]
+    subprocess.run([*git, "checkout", "-q", "-b", "next"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "second"], check=True)
+    now = subprocess.run([*git, "rev-parse", "next"], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run([*git, "checkout", "-q", "main"], check=True)
+    env, _ = started(host, default_branch="next")
+    assert env["TEROK_START"] == now
+    env, _ = started(host)
+    assert env["TEROK_START"] != now
+    with pytest.raises(RequestError, match="has no branch nosuch"):
+        started(host, default_branch="nosuch")
+    with pytest.raises(RequestError, match="not a branch name"):
+        started(host, default_branch="a..b")
+
+
+def test_more_repositories_can_be_read_and_nothing_else(host: Host, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    subprocess.run(["git", "clone", "-q", str(host.repo), str(library)], check=True)
+    host.runner.start(host.request(project_id="web", references=[f"lib={library}", ["more", str(host.repo), "main"]]))
+    mounts = {word.split(":")[1]: word for word in host.runtime.plans[0].argv if ":/repos/" in word}
+    assert sorted(mounts) == ["/repos/lib.git", "/repos/more.git"]
+    assert mounts["/repos/lib.git"].startswith(f"{clone_cache_dir()}/web.lib.git:")
+    assert all(word.rpartition(":")[2].split(",")[-1] == "ro" for word in mounts.values())
+    for wrong in (["lib"], ["Lib=x"], ["a=.", "a=."], [["a", str(library), "x..y"]], [["a", str(library), "nosuch"]]):
+        with pytest.raises(RequestError):
+            host.runner.start(host.request(name="other", references=wrong))
+
+
+def test_a_run_may_choose_the_oci_runtime(host: Host) -> None:
+    host.runner.start(host.request(runtime="runc"))
+    argv = host.runtime.plans[0].argv
+    assert argv[argv.index("--runtime") + 1] == "runc"
+
+
 def test_what_a_sync_finds_is_said(host: Host) -> None:
     """An upstream that has rewritten its history waits for a person; the run starts from it all the same."""
     record = host.runner.start(host.request())
@@ -640,9 +675,43 @@ def test_a_conversation_is_taken_up_with_a_new_prompt(host: Host) -> None:
     home = task_dir("task-2") / "home"
     assert (home / "prompt.txt").read_text() == "more"
     words = (home / "next-command").read_text()
-    assert words == "timeout --kill-after=10 1800 claude -p --continue --dangerously-skip-permissions\n"
+    stream = "--output-format stream-json --verbose"
+    assert words == f"timeout --kill-after=10 1800 claude -p --continue {stream} --dangerously-skip-permissions\n"
     with pytest.raises(RequestError, match="no record"):
         host.runner.resume("nobody", prompt="more")
+
+
+def test_the_conversation_that_was_seen_first_is_taken_up(host: Host) -> None:
+    host.runner.start(host.request())
+    home = task_dir("task-1") / "home"
+    assert host.runner.session("task-1") == ""
+    (home / "reports.jsonl").write_text('{"kind": "session", "session": "c-1"}\n')
+    assert host.runner.session("task-1") == "c-1"
+    (home / "reports.jsonl").write_text('{"kind": "session", "session": "c-2"}\n')
+    host.runtime.finish("task-1")
+    host.runner.resume("task-1", prompt="more")
+    assert "claude -p --resume c-1 --output-format" in (home / "next-command").read_text()
+
+
+def test_a_message_is_typed_where_an_agent_runs(host: Host) -> None:
+    host.runner.start(host.request(prompt=None))
+    answers = [ExecResult(0, "", ""), ExecResult(3, "", "")]
+    host.runtime.on_exec = lambda *_: answers.pop(0)
+    host.runner.send("task-1", "Go on\x1b[2J")
+    assert (task_dir("task-1") / "home" / "message.txt").read_text() == "Go on\\x1b[2J"
+    with pytest.raises(RequestError, match="takes a message now"):
+        host.runner.send("task-1", "Go on")
+    host.runtime.finish("task-1")
+    with pytest.raises(RequestError, match="does not run"):
+        host.runner.send("task-1", "Go on")
+
+
+def test_a_restricted_agent_asks_in_its_terminal_too(host: Host) -> None:
+    host.runner.start(host.request(prompt=None, unrestricted=False))
+    host.runner.start(host.request(prompt=None, name="task-2"))
+    asking, acting = (" ".join(host.runner.login_command(name, agent=True)) for name in ("task-1", "task-2"))
+    assert "claude; tmux" in asking
+    assert "claude --dangerously-skip-permissions; tmux" in acting
 
 
 def test_sub_agents_lie_where_the_agent_looks(host: Host, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ PATH: Final = "/org/freedesktop/Notifications"
 CALL_TIMEOUT: Final = 3.0
 _BUS: Final = "org.freedesktop.DBus"
 _BUS_PATH: Final = "/org/freedesktop/DBus"
-_CRITICAL: Final = 2
+_NORMAL, _CRITICAL = 1, 2
 
 
 class DesktopUnavailable(ClearanceError):
@@ -61,9 +61,18 @@ class Desktop:
         self.capabilities = frozenset(name for name in reply.body[0] if isinstance(name, str))
         self._owner = reply.sender or ""
 
-    async def show(self, summary: str, body: str, actions: Sequence[tuple[str, str]], *, replaces: int = 0) -> int:
+    async def show(
+        self,
+        summary: str,
+        body: str,
+        actions: Sequence[tuple[str, str]],
+        *,
+        replaces: int = 0,
+        urgent: bool = True,
+        category: str = "x-terok.clearance",
+    ) -> int:
         """Show a notification with buttons (key, label) that stays, and return its id; raises `DesktopUnavailable`."""
-        hints = {"urgency": Variant("y", _CRITICAL), "category": Variant("s", "x-terok.clearance")}
+        hints = {"urgency": Variant("y", _CRITICAL if urgent else _NORMAL), "category": Variant("s", category)}
         flat = [text for pair in actions for text in pair]
         values = ["terok", replaces, "dialog-question", summary, body, flat, hints, 0]
         reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", values)

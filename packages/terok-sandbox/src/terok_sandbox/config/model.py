@@ -152,16 +152,19 @@ class SandboxConfig:
 
 def _settings(config: SandboxConfig) -> dict[str, Any]:
     """Return the keyword arguments that `config.yml` sets; a file is validated once, not by every command."""
-    if not (file := config.config_file).exists():
-        return {}
-    from terok_util import remembered
+    from terok_util import TerokError, config_layers, remembered
 
-    data = _read(file)
+    try:
+        layers = config_layers(config.config_file)
+    except TerokError as error:
+        raise ConfigError(error.message, hint=error.hint) from error
+    if not layers:
+        return {}
 
     def make() -> dict[str, Any]:
-        from terok_sandbox.config.view import parse_view
+        from terok_sandbox.config.view import parse_layers
 
-        return parse_view(file, data).settings()
+        return parse_layers(layers).settings()
 
     # Parsing YAML and validating it takes longer than most commands; the result is kept until file or code change.
     package = Path(__file__).parents[1]
@@ -170,18 +173,9 @@ def _settings(config: SandboxConfig) -> dict[str, Any]:
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
     kept = config.state_dir / CACHE / "config.json"
-    settings: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
+    sources = [(str(path), data) for path, data in layers]
+    settings: dict[str, Any] = remembered(kept, make, sources=sources, kinds=kinds, code=code)
     return settings
-
-
-def _read(path: Path) -> bytes:
-    """Return the content of a configuration file, empty if it is missing; raises ConfigError."""
-    from terok_util import TerokError, read_config_file
-
-    try:
-        return read_config_file(path)
-    except TerokError as error:
-        raise ConfigError(error.message, hint=error.hint) from error
 
 
 def checked_name(name: str) -> str:

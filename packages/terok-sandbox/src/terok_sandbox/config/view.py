@@ -5,11 +5,12 @@ Unknown sections and keys are refused; what is in the sections of other wheels i
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from terok_util import TerokError, config_error, load_config_file
+from terok_util import ConfigScope, ConfigStack, TerokError, config_error, load_config_file
 
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
@@ -22,21 +23,25 @@ _HINT = "correct the file; unknown keys are refused so that a misspelled one is 
 class Section(BaseModel):
     """A section a person writes: strict, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class CredentialsSection(Section):
     """`credentials:` where the vault lives and how it is unlocked."""
 
     passphrase_command: list[str] | None = Field(default=None, min_length=1)
+    """A command, word by word, that prints the passphrase of the vault."""
 
 
 class ShieldSection(Section):
     """`shield:` how egress is enforced."""
 
     mode: Enforcement = "filter"
+    """How egress is held: by nft rules (`filter`), or without any interface but loopback (`airlock`)."""
     profiles: list[str] = Field(default_factory=list, max_length=32)
+    """Allowlists that are open; `terok sandbox shield profiles` lists them."""
     resolvers: list[str] = Field(default_factory=list, max_length=3)
+    """Name servers for containers, `address` or `address:port`; without any, the host's."""
 
     @field_validator("resolvers")
     @classmethod
@@ -53,37 +58,49 @@ class GateSection(Section):
     """`gate:` what containers see of their project's upstream."""
 
     security_class: SecurityClass = "gatekeeping"
+    """Whether containers see the upstream beside the gate: `gatekeeping` (no) or `online`."""
 
 
 class LimitsSection(Section):
     """Limits; what is not given is not limited."""
 
-    cost_usd: float | None = Field(default=None, ge=0)
+    cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """US dollars."""
     tokens: int | None = Field(default=None, ge=0)
+    """Tokens, in and out."""
     requests: int | None = Field(default=None, ge=0)
+    """Requests to providers."""
     bytes: int | None = Field(default=None, ge=0)
-    wall_seconds: float | None = Field(default=None, ge=0)
+    """Bytes, both ways."""
+    wall_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Seconds since the launch."""
 
 
 class BudgetSection(Section):
     """`budget:` what a task, and all tasks of a project together, may use of their providers."""
 
     task: LimitsSection = LimitsSection()
+    """Limits of one task."""
     project: LimitsSection = LimitsSection()
+    """Limits of all tasks of a project together."""
     on_limit: OnLimit = "refuse"
+    """A call beyond a limit is refused, or held until a person decides."""
 
 
 class ServicesSection(Section):
     """`services:` how containers reach vault and gate."""
 
     mode: Literal["socket", "tcp"] = "socket"
+    """`tcp` serves vault and gate on ports of the loopback too, for microVMs."""
 
 
 class RunSection(Section):
     """`run:` how containers are run."""
 
     shutdown_timeout: int = Field(default=10, ge=0, le=600)
+    """Seconds until a container that is stopped is killed."""
     seccomp_opt_outs: list[OptOut] = Field(default_factory=list)
+    """Parts of Podman's seccomp profile to keep: nested, perf, debug, 32bit."""
 
 
 class SandboxConfigView(BaseModel):
@@ -126,14 +143,26 @@ class SandboxConfigView(BaseModel):
 
 def parse_view(path: Path, content: bytes) -> SandboxConfigView:
     """Return the view of what `path` holds; a ConfigError names file, line and key."""
+    return parse_layers([(path, content)])
+
+
+def parse_layers(layers: Iterable[tuple[Path, bytes]]) -> SandboxConfigView:
+    """Return the view of files laid over each other, the lowest first; raises as `parse_view` does."""
+    view, stack = SandboxConfigView(), ConfigStack()
+    for path, content in layers:
+        try:
+            scope = load_config_file(path, content)
+        except TerokError as error:
+            raise ConfigError(error.message, hint=error.hint) from None
+        stack.push(scope)
+        _validated(scope.data, scope)  # by itself, so that an error is found where it stands
+        view = _validated(stack.resolve(), scope)
+    return view
+
+
+def _validated(data: Mapping[str, Any], scope: ConfigScope) -> SandboxConfigView:
     try:
-        scope = load_config_file(path, content)
-    except TerokError as error:
-        raise ConfigError(error.message, hint=error.hint) from None
-    try:
-        return SandboxConfigView.model_validate(
-            {key: {} if value is None else value for key, value in scope.data.items()}
-        )
+        return SandboxConfigView.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         problem = config_error(scope, first["loc"], first["msg"].removeprefix("Value error, "), hint=_HINT)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.mirror import Mirror
+from terok_sandbox.gate.new_work import NewWork, new_work
 from terok_sandbox.gate.review import ReviewedBranch, review_branch
+from terok_sandbox.gate.review_marks import forget_mark
 
 
 class GitGate(Mirror):
@@ -23,6 +25,20 @@ class GitGate(Mirror):
 
         patterns = vault_patterns(self.config or SandboxConfig.load())
         return promotion.promote(self, branch, to=to, accept_flags=accept_flags, secrets=patterns)
+
+    def reject(self, branch: str, note: str) -> str:
+        """Turn a branch down with a note that the agent sees, and return its tip."""
+        from terok_sandbox.gate import promotion
+
+        return promotion.reject(self, branch, note)
+
+    def new_work(self) -> list[NewWork]:
+        """Return the branches with commits that the upstream lacks."""
+        return new_work(self.path)
+
+    def withdraw(self, branch: str) -> None:
+        """Take back what was decided about a branch: it is new again. A note on its commit stays."""
+        forget_mark(self.path, branch)
 
     def seed(self, base: Path) -> Path | None:
         """Return a copy of the mirror below `base` that a container may be given to read, if that is of use."""

@@ -308,7 +308,10 @@ class FakeRuntime:
         """Return all containers whose name begins with `prefix`."""
         self.answer("list")
         return [
-            ContainerSummary(name, self.container(name).id, record.state, record.image, record.labels)
+            ContainerSummary(
+                *(name, self.container(name).id, record.state, record.image, record.labels),
+                exit_code=record.exit_code if record.state is ContainerState.EXITED else None,
+            )
             for name, record in self.records.items()
             if name.startswith(prefix)
         ]

@@ -356,5 +356,16 @@ def _state(text: object) -> ContainerState:
 
 
 def _summary(row: dict[str, Any]) -> ContainerSummary:
-    labels = dict(row.get("Labels") or {})
-    return ContainerSummary(str(row["Names"][0]), str(row["Id"]), _state(row["State"]), str(row["Image"]), labels)
+    state, started = _state(row["State"]), int(row.get("StartedAt") or 0)
+    over = state is ContainerState.EXITED
+    return ContainerSummary(
+        name=str(row["Names"][0]),
+        id=str(row["Id"]),
+        state=state,
+        image=str(row["Image"]),
+        labels=dict(row.get("Labels") or {}),
+        pid=int(row.get("Pid") or 0) if state is ContainerState.RUNNING else 0,
+        exit_code=int(row["ExitCode"]) if over else None,
+        started=float(started) if started > 0 else None,
+        ended=float(row["ExitedAt"]) if over else None,
+    )

@@ -50,13 +50,21 @@ class RemoveResult(NamedTuple):
 
 
 class ContainerSummary(NamedTuple):
-    """One row of a container listing."""
+    """One row of a container listing.
+
+    `pid` is that of its first process, 0 unless it runs; `started` and `ended` are seconds since the epoch, None before
+    that. `exit_code` is None unless it has ended.
+    """
 
     name: str
     id: str
     state: ContainerState
     image: str
     labels: dict[str, str]
+    pid: int = 0
+    exit_code: int | None = None
+    started: float | None = None
+    ended: float | None = None
 
 
 class ImageSummary(NamedTuple):

@@ -71,7 +71,8 @@ class HostView:
         if not said.get("prepared"):
             return [self._ask_podman(now)]
         self._id = said["container_id"] or self._id
-        facts: list[Fact] = [Life(at=_started(said["container_pid"], now), state="running")]
+        pid = said["container_pid"]
+        facts: list[Fact] = [Life(at=_started(pid, now), state="running", pid=pid)]
         for name, worker in said["workers"].items():
             facts.append(
                 Worker(at=now, name=name, state="up" if worker["pid"] else "down", restarts=worker["restarts"])

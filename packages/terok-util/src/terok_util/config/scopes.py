@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from terok_util.errors import ConfigError
 from terok_util.files.reading import read_file
+from terok_util.paths import system_config_dir
 from terok_util.text import safe_text
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 SECTIONS = frozenset(
     {
-        *("budget", "credentials", "gate", "gate_server", "image", "network", "paths", "run", "services", "shield"),
-        *("ssh", "vault"),
+        *("agent", "budget", "controller", "credentials", "gate", "gate_server", "git", "hooks", "image", "network"),
+        *("notify", "paths", "presets", "run", "services", "shared", "shield", "ssh", "tasks", "vault"),
     }
 )
 """The sections of all wheels. Each wheel reads its own; a name that none reads is refused."""
+PRODUCT_KEYS = {
+    "credentials": frozenset({"set", "ssh_keys"}),
+    "run": frozenset(
+        ("cpus", "env", "gpus", "memory", "runtime", "sealed", "timeout", "timezone", "tools", "unrestricted")
+    ),
+    "shield": frozenset({"allow", "policy"}),
+}
+"""Keys of projects and tasks in sections of the wheels below, which only `terok` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +98,17 @@ def _mapping(path: Path, document: Any) -> dict[str, Any]:
     return document
 
 
+def config_layers(user_file: Path) -> list[tuple[Path, bytes]]:
+    """Return the shared configuration files that exist, the system's below the user's, with their contents."""
+    files = dict.fromkeys((system_config_dir() / user_file.name, user_file))
+    return [(file, read_config_file(file)) for file in files if file.exists()]
+
+
 def load_config_file(path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
     """Read the shared configuration file, or its `content` if that has been read; a missing one is empty.
 
-    ConfigError, with file and line, if it cannot be used, or has a section that no wheel has.
+    The result is without the keys that only `terok` reads; a section without content is an empty one. ConfigError, with
+    file and line, if it cannot be used, or has a section that no wheel has.
     """
     scope = load_yaml_scope("user", path, content)
     for name in scope.data:
@@ -102,7 +118,15 @@ def load_config_file(path: str | os.PathLike[str], content: bytes | None = None)
             close = difflib.get_close_matches(name, SECTIONS, n=1)
             hint = f"did you mean {close[0]}?" if close else f"use one of {', '.join(sorted(SECTIONS))}"
             raise config_error(scope, (name,), "unknown section", hint=hint)
-    return scope
+    return replace(
+        scope, data={name: _without(section, PRODUCT_KEYS.get(name, ())) for name, section in scope.data.items()}
+    )
+
+
+def _without(section: Any, keys: Collection[str]) -> Any:
+    if section is None:
+        return {}
+    return {key: value for key, value in section.items() if key not in keys} if isinstance(section, dict) else section
 
 
 def config_error(scope: ConfigScope, key: Sequence[str | int], problem: str, *, hint: str | None = None) -> ConfigError:

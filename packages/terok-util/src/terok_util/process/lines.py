@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-MAX_LINE = 65536
+MAX_LINE = 1024 * 1024
 """Bytes after which a line without an end is handed over in pieces."""
 
 

@@ -7,8 +7,16 @@ from __future__ import annotations
 
 from terok_util import COMPLETIONS, ArgDef, CommandDef, CommandTree
 
+from terok.cli.agents_tree import AGENTS
+from terok.cli.config_tree import CONFIG
+from terok.cli.image_tree import IMAGE
+from terok.cli.operation_tree import OP, UNDO
+from terok.cli.project_tree import PROJECT
+from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
+from terok.cli.shield_sets_tree import SETS
+from terok.cli.status_tree import CONTROLLER, EVENTS, STATUS
+from terok.cli.task_tree import ATTACH, LOGIN, TASK
 from terok.integrations.executor import COMMANDS as EXECUTOR
-from terok.integrations.sandbox import GATE_VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +66,13 @@ def _vault_commands() -> Iterable[CommandDef]:
     return (*CommandTree(SANDBOX).find_at("vault").children, *VAULT_COMMANDS)
 
 
+def _shield_commands() -> Iterable[CommandDef]:
+    from terok.integrations.sandbox import COMMANDS as SANDBOX
+
+    return (*CommandTree(SANDBOX).find_at("shield").children, SETS)
+
+
+SHIELD = CommandDef("shield", help="what containers may reach", children=_shield_commands)
 VAULT = CommandDef("vault", help="credentials that never enter a container", children=_vault_commands)
 SANDBOX_GROUP = CommandDef(
     "sandbox", help="the container layer: vault, gate, shield", children=_sandbox_commands, group=_LAYERS
@@ -66,9 +81,24 @@ EXECUTOR_GROUP = CommandDef("executor", help="one agent on one repository", chil
 
 COMMANDS = CommandTree(
     (
-        DEMO,
         *(node for node in EXECUTOR if node.name in {"setup", "uninstall", "auth"}),
-        *(node for node in GATE_VERBS if node.name in {"review", "promote", "reject"}),
+        PROJECT,
+        STATUS,
+        TASK,
+        LOGIN,
+        ATTACH,
+        REVIEW,
+        PROMOTE,
+        REJECT,
+        EVENTS,
+        UNDO,
+        OP,
+        CONFIG,
+        IMAGE,
+        AGENTS,
+        SHIELD,
+        CONTROLLER,
+        DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,
         VAULT,

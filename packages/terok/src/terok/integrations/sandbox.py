@@ -7,14 +7,37 @@ from terok_util import lazy_imports
 with lazy_imports(globals()):
     from terok_sandbox import COMMANDS as COMMANDS
     from terok_sandbox import GATE_VERBS as GATE_VERBS
+    from terok_sandbox import SANDBOX_LABEL as SANDBOX_LABEL
+    from terok_sandbox import Activity as Activity
+    from terok_sandbox import Budget as Budget
+    from terok_sandbox import ContainerState as ContainerState
+    from terok_sandbox import ContainerSummary as ContainerSummary
+    from terok_sandbox import Desktop as Desktop
+    from terok_sandbox import DesktopUnavailable as DesktopUnavailable
+    from terok_sandbox import EngineTimeout as EngineTimeout
     from terok_sandbox import GateError as GateError
     from terok_sandbox import GitGate as GitGate
+    from terok_sandbox import Life as Life
+    from terok_sandbox import Limits as Limits
+    from terok_sandbox import NewWork as NewWork
+    from terok_sandbox import PodmanRuntime as PodmanRuntime
+    from terok_sandbox import Sandbox as Sandbox
     from terok_sandbox import SandboxConfig as SandboxConfig
+    from terok_sandbox import SandboxConfigView as SandboxConfigView
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import find_git as find_git
     from terok_sandbox import git_environment as git_environment
+    from terok_sandbox import is_branch as is_branch
+    from terok_sandbox import is_plain as is_plain
+    from terok_sandbox import is_time_zone as is_time_zone
+    from terok_sandbox import list_profiles as list_profiles
     from terok_sandbox import mirror_path as mirror_path
     from terok_sandbox import open_vault as open_vault
+    from terok_sandbox import policy_tiers as policy_tiers
+    from terok_sandbox import profile_path as profile_path
     from terok_sandbox import project_dir as project_dir
+    from terok_sandbox import pusher as pusher
     from terok_sandbox import read_audit as read_audit
+    from terok_sandbox import resolve_repo as resolve_repo
+    from terok_sandbox import run_git as run_git
     from terok_sandbox import scope_for as scope_for

@@ -43,8 +43,6 @@ def test_a_command_with_two_places_is_one() -> None:
     assert COMMANDS.find_at("sandbox vault") is COMMANDS.find_at("vault")
     for verb in ("setup", "uninstall", "auth"):
         assert COMMANDS.find_at(f"executor {verb}") is COMMANDS.find_at(verb)
-    for verb in ("review", "promote", "reject"):
-        assert COMMANDS.find_at(f"sandbox gate {verb}") is COMMANDS.find_at(verb)
 
 
 def test_a_wrap_at_one_place_shows_at_the_other() -> None:
@@ -54,28 +52,19 @@ def test_a_wrap_at_one_place_shows_at_the_other() -> None:
     assert tree.find_at("sandbox vault status").handler is wrapped
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("review", "nosuch"), ("promote", "nosuch"), ("reject", "nosuch", "-m", "no"), ("promote", "main"), ("review",)],
-)
-def test_an_error_about_a_branch_is_one_line_and_a_hint(
+@pytest.mark.parametrize("words", [("review", "nosuch"), ("promote", "nosuch"), ("reject", "nosuch", "-m", "no")])
+def test_what_is_no_task_branch_or_commit_is_one_line_and_a_hint(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "root/run").mkdir(parents=True, mode=0o700)
     monkeypatch.setenv("TEROK_ROOT", str(tmp_path / "root"))
-    git = ["git", "-C", str(tmp_path / "repo"), "-c", "user.name=x", "-c", "user.email=x@example.test"]
-    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path / "repo")], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    assert main(["sandbox", "gate", "add", str(tmp_path / "repo")]) == 0
-    scope = capsys.readouterr().out.strip()
-    if words == ("review",):
-        assert main(["review", scope]) == 0
-        return
-    assert main([words[0], scope, *words[1:]]) == 1
+    assert main(["review"]) == 0
+    assert capsys.readouterr().out == "nothing waits for review\n"
+    assert not (tmp_path / "root/state").exists(), "a verb that only reads makes nothing"
+    assert main([*words]) == 2
     message, hint = capsys.readouterr().err.splitlines()
-    assert message.startswith("terok: error: ")
-    assert hint.startswith("hint: ")
-    assert scope in hint
+    assert message.startswith("terok: error: no task, branch or commit is called")
+    assert hint.startswith("hint: `terok review` lists")
 
 
 def test_every_handler_exists() -> None:

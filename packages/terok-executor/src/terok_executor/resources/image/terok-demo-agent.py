@@ -10,6 +10,10 @@ import os
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +27,7 @@ MAX_OUTPUT = 64 * 1024
 COMMAND_SECONDS = 300
 REQUEST_SECONDS = 120
 ATTEMPTS = 8
+SESSIONS = Path(os.environ.get("TEROK_TASK_DIR", "/home/dev/.terok")) / "demo-sessions"
 
 
 class FailedError(Exception):
@@ -39,23 +44,80 @@ def main() -> int:
     parser.add_argument("--model", default="demo-model")
     parser.add_argument("--max-turns", type=int, default=50)
     parser.add_argument("--no-stream", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print events, one JSON object a line")
+    parser.add_argument(
+        "--resume", metavar="SESSION", help="go on with the conversation of this id; `last` is the last"
+    )
     options = parser.parse_args()
     prompt = sys.stdin.read().strip()
     if not prompt:
         print("error: the prompt is empty", file=sys.stderr)
         return 2
-    print(f"prompt: {prompt}", flush=True)
+    tell = tell_json if options.json else tell_person
+    session, messages = open_session(options.resume)
+    messages.append({"role": "user", "content": prompt})
+    save_session(session, messages)  # who is killed can go on with it
+    report("session", {"session": session})
+    tell("prompt", text=prompt, session=session)
     try:
-        converse(prompt, options)
+        converse(messages, options, tell)
     except FailedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell("end", error=str(error))
+        report("turn_ended", {"text": str(error), "session": session})
         return 1
+    finally:
+        save_session(session, messages)
+    tell("end")
+    report("turn_ended", {"session": session})
     return 0
 
 
-def converse(prompt: str, options: argparse.Namespace) -> None:
+def tell_json(event: str, **parts: Any) -> None:
+    """Print an event for a program."""
+    print(json.dumps({"event": event, **parts}), flush=True)
+
+
+def tell_person(event: str, **parts: Any) -> None:
+    """Print an event for a person."""
+    if event == "tool_result":
+        lines = [f"  {line}" for line in parts["output"].splitlines()]
+        text = "\n".join([*lines, f"  [exit {parts['exit_code']}]"] if parts["exit_code"] else lines)
+    else:
+        said = parts.get("error") or parts.get("text") or parts.get("command")
+        label = {"prompt": "prompt: ", "message": "agent: ", "tool_call": "$ ", "end": "error: "}[event]
+        text = f"{label}{said}" if said else ""
+    if text:
+        print(text, file=sys.stderr if event == "end" else sys.stdout, flush=True)
+
+
+def report(kind: str, parts: dict[str, Any]) -> None:
+    """Tell the host what the agent is at, as the hooks of other agents do."""
+    with suppress(OSError):
+        subprocess.run(["terok-report", kind, json.dumps(parts)], stdin=subprocess.DEVNULL, check=False)
+
+
+def open_session(resumed: str | None) -> tuple[str, list[dict[str, Any]]]:
+    """Return the id and the messages of a new conversation, or of an earlier one."""
+    if resumed is None:
+        return f"demo-{uuid.uuid4()}", []
+    try:
+        if resumed == "last":
+            resumed = max(SESSIONS.iterdir(), key=lambda path: path.stat().st_mtime).stem
+        return resumed, json.loads((SESSIONS / f"{resumed}.json").read_text())
+    except (OSError, ValueError) as error:
+        print(f"error: there is no conversation {resumed}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def save_session(session: str, messages: list[dict[str, Any]]) -> None:
+    """Keep the messages for a later run of this container."""
+    with suppress(OSError):
+        SESSIONS.mkdir(exist_ok=True)
+        (SESSIONS / f"{session}.json").write_text(json.dumps(messages))
+
+
+def converse(messages: list[dict[str, Any]], options: argparse.Namespace, tell: Callable[..., None]) -> None:
     """Talk to the model until it asks for no tool."""
-    messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
     for _turn in range(options.max_turns):
         body = {
             "model": options.model,
@@ -70,22 +132,22 @@ def converse(prompt: str, options: argparse.Namespace) -> None:
         results = []
         for block in answer["content"]:
             if block["type"] == "text":
-                print(f"agent: {block['text']}", flush=True)
+                tell("message", text=block["text"])
             elif block["type"] == "tool_use":
-                results.append(use_tool(block))
+                results.append(use_tool(block, tell))
         if not results:
             return
         messages.append({"role": "user", "content": results})
     raise FailedError(f"no end after {options.max_turns} turns")
 
 
-def use_tool(block: dict[str, Any]) -> dict[str, Any]:
+def use_tool(block: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     """Run the command of a tool call and return the result block."""
     result: dict[str, Any] = {"type": "tool_result", "tool_use_id": block["id"]}
     command = (block.get("input") or {}).get("command")
     if block.get("name") != TOOL["name"] or not isinstance(command, str):
         return {**result, "is_error": True, "content": "unknown tool or missing command"}
-    print(f"$ {command}", flush=True)
+    tell("tool_call", id=block["id"], name=TOOL["name"], command=command)
     try:
         done = subprocess.run(
             ["bash", "-c", command],
@@ -99,10 +161,7 @@ def use_tool(block: dict[str, Any]) -> dict[str, Any]:
     except subprocess.TimeoutExpired as error:
         output, code = (error.stdout or b"") + b"\n[timed out]", 124
     text = output[-MAX_OUTPUT:].decode("utf-8", "replace")
-    for line in text.splitlines():
-        print(f"  {line}", flush=True)
-    if code:
-        print(f"  [exit {code}]", flush=True)
+    tell("tool_result", id=block["id"], output=text, exit_code=code)
     return {**result, "is_error": code != 0, "content": text or "(no output)"}
 
 

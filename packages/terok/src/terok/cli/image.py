@@ -1,0 +1,92 @@
+"""`terok image`: handlers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from terok_util import UsageError, show, table
+
+from terok.cli.progress import progress
+from terok.services.images import Images
+from terok.services.projects import Projects
+
+_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+def size(number: int) -> str:
+    """Return bytes as a person reads them."""
+    for factor, unit in _UNITS:
+        if number >= factor:
+            return f"{number / factor:.1f} {unit}"
+    return f"{number} B"
+
+
+def list_all(as_json: bool) -> int:
+    """Print terok's images."""
+    found = Images().stored()
+    cells = (
+        (
+            one.reference or one.id[:12],
+            one.kind,
+            one.project,
+            size(one.own_size),
+            one.created[:10],
+            ",".join(one.agents),
+        )
+        for one in found
+    )
+    titles = ("IMAGE", "KIND", "PROJECT", "OWN SIZE", "CREATED", "AGENTS")
+    show(found, as_json, table(titles, cells) if found else "no image yet; the first task builds one")
+    return 0
+
+
+def build(project: str | None, agents: str | None, rebuild: bool, full_rebuild: bool, as_json: bool) -> int:
+    """Build the image of a project, or of a selection of agents."""
+    if project is not None:
+        if agents is not None:
+            raise UsageError(
+                "a project's agents are those of its image.agents", hint=f"`terok project agents {project}`"
+            )
+        projects = Projects(progress)
+        built = projects.build(projects.get(project), rebuild=rebuild, full_rebuild=full_rebuild)
+    else:
+        from terok.integrations.executor import ImageSettings
+
+        settings = ImageSettings.load()
+        built = Images(progress).of_agents(
+            settings, agents or settings.agents, rebuild=rebuild, full_rebuild=full_rebuild
+        )
+    show(built, as_json, f"{built.image}: {'built' if built.built else 'up to date'}")
+    return 0
+
+
+def clean_up(yes: bool, as_json: bool) -> int:
+    """Print images that nothing needs, and with `yes` remove them; 1 if one is still there then."""
+    images = Images()
+    found = images.unneeded()
+    done = images.clean_up(found) if yes else found
+    failed = [one for one in done if one.failed]
+    lines = [f"{one.image}  {size(one.size)}  {one.failed or one.reason}" for one in done]
+    total = size(sum(one.size for one in done if not one.failed))
+    lines.append(f"{len(done) - len(failed)} removed, {total}" if yes else f"{total}; --yes removes them")
+    rows = [asdict(one) | {"removed": yes and not one.failed} for one in done]
+    show(rows, as_json, lines if done else "nothing to remove")
+    return 1 if failed else 0
+
+
+def usage(as_json: bool) -> int:
+    """Print what images take up, by kind."""
+    found = Images().stored()
+    kinds = {kind: [one for one in found if one.kind == kind] for kind in dict.fromkeys(one.kind for one in found)}
+    rows = [
+        {"kind": kind, "images": len({one.id for one in those}), "bytes": sum(one.own_size for one in those)}
+        for kind, those in kinds.items()
+    ]
+    total = sum(one.own_size for one in found)
+    cells = [
+        (kind, len({one.id for one in those}), size(sum(one.own_size for one in those)))
+        for kind, those in kinds.items()
+    ]
+    cells.append(("total", len({one.id for one in found}), size(total)))
+    show({"kinds": rows, "bytes": total}, as_json, table(("KIND", "IMAGES", "SIZE"), cells))
+    return 0

@@ -1,0 +1,52 @@
+"""`undo` and `op log`."""
+
+from __future__ import annotations
+
+import time
+
+from terok_util import show, table
+
+from terok.cli.task_rows import age
+from terok.services import Tasks
+
+_SHOWN = 20
+
+
+def undo(number: int | None, as_json: bool) -> int:
+    """Take an operation back and say which."""
+    with Tasks() as tasks:
+        operation = tasks.operations.undo(number)
+        shown = {"id": operation.id, "verb": operation.verb, "subject": operation.subject}
+        show(shown, as_json, f"taken back: {operation.summary}")
+    return 0
+
+
+def log(everything: bool, as_json: bool) -> int:
+    """Print operations, the newest first."""
+    now = time.time()
+    with Tasks(create=False) as tasks:
+        operations = tasks.operations.log(None if everything else _SHOWN)
+    rows = [
+        {
+            "id": one.id,
+            "at": one.at,
+            "verb": one.verb,
+            "subject": one.subject,
+            "summary": one.summary,
+            "state": one.state,
+            "expires": one.expires,
+        }
+        for one in operations
+    ]
+    cells = [
+        (one.id, f"{age(now - one.at)} ago", one.state, one.summary, _left(one.state, one.expires, now))
+        for one in operations
+    ]
+    show(rows, as_json, table(("N", "WHEN", "STATE", "WHAT", "CAN BE UNDONE FOR"), cells) if cells else "nothing yet")
+    return 0
+
+
+def _left(state: str, expires: float | None, now: float) -> str:
+    if state not in ("open", "done"):
+        return ""
+    return "ever" if expires is None else age(expires - now)

@@ -1,0 +1,104 @@
+"""`review|promote|reject` by task, branch or commit: the gate's own verbs, with scope and branch found."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from terok_util import CommandTree, safe_text, show, table
+
+from terok.integrations.sandbox import GATE_VERBS, GateError
+from terok.services.gates import Gates
+from terok.services.tasks_base import TaskBase
+
+if TYPE_CHECKING:
+    from terok.services.gates import Work
+
+
+def review(what: str | None, branch: str | None, project: str | None, as_json: bool, sarif: str | None) -> int:
+    """Show what a task, branch or commit brings, and record that it was seen; without one list what waits."""
+    with TaskBase(create=False) as tasks:
+        gates = Gates(tasks)
+        if what is None:
+            return _list(tasks, gates, project, as_json=as_json)
+        work = gates.find(what, branch=branch, project=project)
+        code = _gate("review", work, what, as_json=as_json, sarif=sarif)
+        if work.others and not as_json:
+            print(f"also of this task: {', '.join(map(safe_text, work.others))}", file=sys.stderr)
+    return code
+
+
+def promote(what: str, branch: str | None, project: str | None, as_json: bool, **options: Any) -> int:
+    """Send what was reviewed upstream."""
+    from terok.services import Reviews, Tasks  # a review, which only reads, starts without them
+
+    with Tasks() as tasks:
+        reviews = Reviews(tasks)
+        work = reviews.find(what, branch=branch, project=project)
+        code = _gate("promote", work, what, as_json=as_json, **options)
+        reviews.refresh(work.scope)
+    return code
+
+
+def reject(what: str, branch: str | None, project: str | None, note: str, as_json: bool) -> int:
+    """Turn work down."""
+    from terok.services import Reviews, Tasks
+
+    with Tasks() as tasks:
+        reviews = Reviews(tasks)
+        work = reviews.find(what, branch=branch, project=project)
+        number = reviews.reject(work, note)
+        said = (
+            f"{work.branch} of {work.scope} is rejected; the agent reads why with its next push; `terok undo {number}`"
+        )
+        show({"branch": safe_text(work.branch), "scope": work.scope, "operation": number}, as_json, said)
+    return 0
+
+
+def _list(tasks: TaskBase, gates: Gates, project: str | None, *, as_json: bool) -> int:
+    found, failed = gates.waiting(project)
+    for error in failed:
+        print(safe_text(f"note: {error.message}"), file=sys.stderr)
+    short = tasks.shorts()
+    names = {task.id: task.name for task in tasks.store.tasks(trashed=True)}
+    rows = [
+        {
+            "task": one.task,
+            "name": names.get(one.task, ""),
+            "project": one.scope,
+            "branch": safe_text(one.branch),
+            "tip": one.work.tip,
+            "commits": one.work.commits,
+            "findings": one.work.flags,
+            "state": one.work.state,
+            "note": safe_text(one.work.note),
+        }
+        for one in found
+        if one.work is not None
+    ]
+    keys = ("state", "task", "name", "project", "branch", "commits", "findings", "note")
+    cells = [[short.get(str(row["task"]), "") if key == "task" else row[key] for key in keys] for row in rows]
+    lines = table([key.upper() for key in keys], cells) if rows else "nothing waits for review"
+    show(rows, as_json, lines)
+    return 1 if failed else 0
+
+
+def _gate(verb: str, work: Work, what: str, **options: Any) -> int:
+    """Run the gate's own verb; its hints name the commands that a person has typed here."""
+    handler: Callable[..., Any] | None = CommandTree(GATE_VERBS).find_at(verb).resolve()
+    assert handler is not None
+    try:
+        return int(handler(scope=work.scope, branch=work.branch, **options) or 0)
+    except GateError as error:
+        error.hint = _hint(error.hint, work, what)
+        raise
+
+
+def _hint(hint: str | None, work: Work, what: str) -> str | None:
+    if hint is None:
+        return None
+    for verb in ("review", "promote", "reject"):
+        hint = hint.replace(f"terok-sandbox gate {verb} {work.scope} {work.branch}", f"terok {verb} {what}")
+        hint = hint.replace(f"terok-sandbox gate {verb}", f"terok {verb}")
+    return hint.replace("terok-sandbox gate", "terok gate")

@@ -1,0 +1,298 @@
+"""The conductor: waits for a change, makes a plan, and sees that it is carried out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import TerokError
+
+from terok.controller.alarm import Alarm
+from terok.controller.children import Children
+from terok.controller.doubting import Doubting
+from terok.controller.following import Follower
+from terok.controller.interruptions import RESUMING, may_resume, was_cut_off
+from terok.controller.limits import WAITED, may_wait, wait_for_reset
+from terok.controller.notifying import Notifying
+from terok.controller.planning import Act, Plan, View, plan
+from terok.controller.reports import Reports
+from terok.controller.rules import Rules, rules_from_json
+from terok.controller.server import Server
+from terok.desktop.awake import Awake
+from terok.integrations.executor import task_dir
+from terok.model.admission import Limits
+from terok.paths import tasks_dir
+from terok.store import own_lease
+from terok.store.reading import CONTROLLER
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from terok.controller.inotify import Watcher
+    from terok.integrations.sandbox import Sandbox
+    from terok.model.task import Task
+    from terok.store import Store
+
+PATIENCE: Final = 30.0
+"""Seconds without anything to do after which the controller ends."""
+GATHER: Final = 0.02
+"""Seconds in which further changes join the one that woke it."""
+RETRIES: Final = (10.0, 60.0, 300.0)
+"""Seconds until what has failed is tried again."""
+
+_log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Looks after the tasks of one database until there is nothing to do."""
+
+    def __init__(self, store: Store, sandbox: Sandbox, watcher: Watcher) -> None:
+        self._store, self._sandbox, self._watcher = store, sandbox, watcher
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._alarm = Alarm(self._look_again)
+        self._notifying = Notifying(store)
+        self._awake = Awake()
+        self._awakening: asyncio.Task[None] | None = None
+        self._children = Children(self._look_again)
+        self._followers: dict[str, Follower] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._reports: dict[str, Reports] = {}
+        self._doubting = Doubting(store, lambda task: self._followers[task].pid if task in self._followers else 0)
+        self._rules: Rules | None = None
+        self._failed: dict[Act, int] = {}
+        self._not_before: dict[Act, float] = {}
+        self._cut_off: set[str] = set()
+        self._crashed = store.setting(CONTROLLER) is not None
+        """Whether the one before was ended by something else than itself or a person."""
+        self._tidy_at: float | None = None
+        self._seq = -1
+        self._must_look = True
+        self._stale = False
+        self._idle_since: float | None = None
+        self._stopped = self._left = self.told = False
+        """Whether it is to end, as if killed, and because somebody says so."""
+        self._since = time.time()
+        answers = {"ping": self._status, "poke": self._poked, "status": self._status, "stop": self._stop}
+        self.server = Server(store, answers)
+
+    async def run(self, listener: socket.socket) -> None:
+        """Serve until there is nothing to do for a while, or until somebody says stop."""
+        with self._store.write() as writer:
+            writer.set(CONTROLLER, own_lease())
+        self.server.open(listener)
+        self._begin()
+        try:
+            while not self._stopped:
+                await self._wake.wait()
+                await asyncio.sleep(GATHER)
+                self._wake.clear()
+                self._step(time.time())
+        finally:
+            await self._end()
+
+    def changed(self) -> None:
+        """Have a look at the database soon."""
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Read the settings again; when that is under way, once more afterwards."""
+        self._stale = not self._children.start("settings", then=self._set)
+
+    def stop(self, *, leave: bool = False) -> None:
+        """End soon; with `leave` as if killed: whatever ends with this session is taken up again in the next."""
+        self._stopped, self._left, self.told = True, leave, True
+        self._wake.set()
+
+    @property
+    def unseen(self) -> bool:
+        """Whether something has happened since it looked for the last time."""
+        return self._store.last_seq() != self._seq
+
+    def _begin(self) -> None:
+        """Compare what is recorded with what runs: whatever happened while nobody watched."""
+        self.reload()
+        self._children.start("tidy", then=self._tidied)
+        ids = [task.id for task in self._store.tasks() if task.started is not None and task.ended is None]
+        if ids:
+            self._children.start("probe", *ids, then=lambda _: self._probed(ids))
+        self._wake.set()
+
+    async def _end(self) -> None:
+        for task in self._following.values():
+            task.cancel()
+        await asyncio.gather(*self._following.values(), return_exceptions=True)
+        await self._children.close()
+        await self._notifying.close()
+        await self.server.close()
+        self._awake.release()
+        self._alarm.close()
+        if not self._left:
+            with self._store.write() as writer:
+                writer.set(CONTROLLER, None)
+
+    def _probed(self, ids: Iterable[str]) -> None:
+        """Note what has ended while nobody watched, and was to run on."""
+        for task in [self._store.task(one) for one in ids] if self._crashed else []:
+            process = self._store.facts(task.id).process
+            if process is not None and process.word == "exited" and was_cut_off(task, process.exit_code):
+                self._cut_off.add(task.id)
+
+    def _step(self, now: float) -> None:
+        """Do what the database, and the time, ask for."""
+        seq = self._store.last_seq()
+        if seq == self._seq and not self._must_look:
+            return
+        self._must_look = False
+        try:
+            tasks = self._store.live_tasks()
+            if self._doubting.settle(tasks, now):
+                tasks = self._store.live_tasks()
+            self._carry_out(plan(self._view(tasks, now)), tasks, now)
+        except TerokError as error:
+            _log.error("%s", error.message)
+            self._alarm.set(now + RETRIES[0])
+        self._seq = seq
+        self.server.tell()
+
+    def _look_again(self) -> None:
+        self._must_look = True
+        self._wake.set()
+
+    def _view(self, tasks: list[Task], now: float) -> View:
+        running = self._children.running
+        limits = self._rules.limits if self._rules is not None else Limits(0, 0)
+        queue = self._store.queue()
+        behind = {other for row in queue for other in row.after} - {task.id for task in tasks}
+        others = [task for task in self._store.tasks(now=float("-inf")) if task.id in behind] if behind else []
+        return View(
+            [*tasks, *others],
+            queue,
+            replace(limits, stopped=bool(self._store.setting("panic"))),
+            _disk_free(tasks_dir()),
+            now,
+            self._doubting.due,
+            {task_id for words in running for task_id in words[1:]},
+            {one.task for one in self._store.follow_ups() if one.state == "written" and one.how == "queue"},
+            self._store.left_alone(),
+            self._interrupted(now),
+            self._not_before,
+        )
+
+    def _interrupted(self, now: float) -> list[str]:
+        if self._rules is None or not self._rules.resume:
+            return []
+        found = {*self._store.of_other_boots(), *self._cut_off}
+        return [one for one in found if may_resume(self._store.events_after(0, task=one, kind=RESUMING), now)]
+
+    def _carry_out(self, made: Plan, tasks: Iterable[Task], now: float) -> None:
+        if self._stale:
+            self.reload()
+        waiting = [decision for decision in made.decisions if not decision.admitted]
+        if waiting and self._rules is not None:
+            with self._store.write(now) as writer:
+                for decision in waiting:
+                    writer.explain(decision)
+        for act in made.acts:
+            if self._rules is not None or act.verb == "record":
+                self._children.start(act.verb, act.task, then=partial(self._acted, act))
+        if self._rules is not None:
+            self._wait_for_limits(self._rules, tasks, now)
+            self._notifying.look(self._rules)
+            self._keep_awake(wanted=self._rules.keep_awake and any(task.word == "working" for task in tasks))
+        self._follow(made.follow)
+        deadlines = [when for when in (made.deadline, self._tidy_at) if when is not None]
+        if self._tidy_at is not None and self._tidy_at <= now:
+            self._tidy_at = None
+            self._children.start("tidy", then=self._tidied)
+        if made.idle and not self.server.followed and not self._children.running:
+            self._idle_since = now if self._idle_since is None else self._idle_since
+            if now >= self._idle_since + PATIENCE:
+                self._stopped = True
+            deadlines.append(self._idle_since + PATIENCE)
+        else:
+            self._idle_since = None
+        self._alarm.set(min(deadlines, default=None))
+
+    def _follow(self, containers: Mapping[str, str]) -> None:
+        for task_id in [one for one, task in self._following.items() if task.done() or one not in containers]:
+            self._following.pop(task_id).cancel()
+            self._reports.pop(task_id).close()
+            self._doubting.forget(task_id)
+            del self._followers[task_id]
+        for task_id, container in containers.items():
+            if task_id not in self._followers:
+                follower = Follower(self._store, self._sandbox, task_id, container)
+                task = self._loop.create_task(follower.run())
+                task.add_done_callback(lambda _: self._look_again())
+                self._followers[task_id], self._following[task_id] = follower, task
+                self._reports[task_id] = Reports(self._store, self._watcher, task_id, task_dir(container))
+
+    def _wait_for_limits(self, rules: Rules, tasks: Iterable[Task], now: float) -> None:
+        """Put runs that a provider's limit has ended in the queue, where a person has allowed it."""
+        queued = {row.task for row in self._store.queue()}
+        for task in tasks:
+            if task.word != "limit" or task.id in queued:
+                continue
+            row = wait_for_reset(task, self._store.facts(task.id).calls, rules.waits, now)
+            if row is not None and may_wait(self._store.events_after(0, task=task.id, kind=WAITED)):
+                with self._store.write(now) as writer:
+                    writer.event(task.id, WAITED, until=row.not_before)
+                    writer.enqueue(row, "waits for the provider's limit to be reset")
+
+    def _keep_awake(self, *, wanted: bool) -> None:
+        if not wanted:
+            self._awake.release()
+        elif not self._awake.held and (self._awakening is None or self._awakening.done()):
+            self._awakening = self._loop.create_task(self._awake.hold())
+
+    def _acted(self, act: Act, result: list[Any] | None) -> None:
+        if result is None:
+            count = self._failed[act] = self._failed.get(act, 0) + 1
+            self._not_before[act] = time.time() + RETRIES[min(count, len(RETRIES)) - 1]
+        else:
+            self._failed.pop(act, None)
+            self._not_before.pop(act, None)
+
+    def _set(self, settings: list[Any] | None) -> None:
+        if settings is not None:
+            self._rules = rules_from_json(settings[0])
+            self._look_again()
+
+    def _tidied(self, due: list[Any] | None) -> None:
+        self._tidy_at = due[0] if due is not None else time.time() + RETRIES[-1]
+
+    def _poked(self) -> dict[str, Any]:
+        self._look_again()
+        return {}
+
+    def _stop(self) -> dict[str, Any]:
+        self.stop()
+        return {}
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "awake": self._awake.held,
+            "pid": os.getpid(),
+            "since": self._since,
+            "following": sorted(self._followers),
+            "children": [" ".join(words) for words in sorted(self._children.running)],
+            "settings": self._rules is not None,
+        }
+
+
+def _disk_free(place: Path) -> int | None:
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        facts = os.statvfs(place)
+    except OSError:
+        return None
+    return facts.f_bavail * facts.f_frsize

@@ -1,0 +1,90 @@
+"""Deleting a task: stopped, its work handed over, its directory in the trash, its container kept until that expires.
+
+Every step may have been done before: a kill at any point loses nothing, and the operation is taken up again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from terok_util import TerokError
+
+from terok.errors import TaskError, UnknownTask
+from terok.model.facts import Silence
+from terok.services.marked import MARKER, move_marked, remove_marked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from terok.model.task import Task
+    from terok.services.task_ends import TaskEnds
+
+
+def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
+    """Delete the task so that `take_back` can bring it back as it was."""
+    task = tasks.store.task(str(details["task"]))
+    if task.ended is None or task.process == "up" or _is_queued(tasks, task):
+        tasks.stop(task)
+    save_output(tasks, task)
+    deliver(tasks, task)
+    if os.path.lexists(tasks.directory(task) / MARKER) or os.path.lexists(tasks.trash(task)):
+        move_marked(tasks.directory(task), tasks.trash(task), task.id)
+    with tasks.store.write() as writer:
+        if writer.task(task.id).trashed is None:
+            writer.change(task.id, "deleted", desired="trashed", trashed=writer.at)
+
+
+def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
+    """Bring the task back; it does not run, whatever it did before."""
+    task = tasks.store.task(str(details["task"]))
+    if os.path.lexists(tasks.trash(task)):
+        move_marked(tasks.trash(task), tasks.directory(task), task.id)
+    with tasks.store.write() as writer:
+        taken = any(one.name == task.name and one.project == task.project for one in writer.candidates())
+        name = task.name if task.trashed is None or not taken else f"{task.name[:50]}-{task.id}"
+        writer.change(task.id, "restored", desired="stopped", trashed=None, name=name)
+
+
+def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
+    """Remove the container, the directory in the trash and the record of the task."""
+    try:
+        task = tasks.store.task(str(details["task"]))
+    except UnknownTask:
+        return
+    if task.trashed is None:
+        return
+    tasks.engine(task).remove(task.container)
+    remove_marked(tasks.trash(task), task.id)
+    with tasks.store.write() as writer:
+        writer.forget_task(task.id)
+
+
+def deliver(tasks: TaskEnds, task: Task) -> None:
+    """Have a container hand over what it has not; its workspace stays in any case."""
+    engine = tasks.engine(task)
+    fact = engine.probe({task.id: task.container})[task.id]
+    if isinstance(fact, Silence):
+        raise TaskError(f"task {task.id} may still run: {fact.text}", hint="try again")
+    if fact.word == "up":
+        raise TaskError(f"task {task.id} still runs", hint=f"`terok task stop {task.id}`")
+    if fact.word != "exited" or not task.scope or engine.delivery(task.container).complete:
+        return
+    try:
+        engine.hand_over(task.container)
+    except (TerokError, TimeoutError, RuntimeError) as error:
+        tasks.say(f"note: not all work of task {task.id} is in the gate, and stays in its workspace: {error}")
+
+
+def save_output(tasks: TaskEnds, task: Task) -> None:
+    """Keep what the task has printed beside its workspace, for when its container is gone."""
+    directory = tasks.directory(task)
+    if (directory / MARKER).exists():
+        tasks.engine(task).save_output(task.container, directory / OUTPUT)
+
+
+OUTPUT = "output.log"
+
+
+def _is_queued(tasks: TaskEnds, task: Task) -> bool:
+    return any(row.task == task.id for row in tasks.store.queue())

@@ -1,0 +1,162 @@
+"""Find what agents have pushed, by task, branch or commit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from terok_util import TerokError, safe_text
+
+from terok.errors import TaskError, UnknownTask
+from terok.integrations.sandbox import GitGate, SandboxConfig, pusher, run_git
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from terok.integrations.sandbox import NewWork
+    from terok.model.task import Task
+    from terok.services.tasks_base import TaskBase
+
+_COMMIT = re.compile(r"[0-9a-f]{4,64}")
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A branch of a gate that has commits of agents; `task` is whose it is, "" if nobody's that is known."""
+
+    scope: str
+    branch: str
+    task: str
+    work: NewWork | None
+    others: tuple[str, ...] = ()
+    """Further branches with new work of the same task."""
+
+
+class Gates:
+    """The gates of all projects, and whose work is in them."""
+
+    def __init__(self, tasks: TaskBase, config: SandboxConfig | None = None) -> None:
+        self._config = config or SandboxConfig.load()
+        self._tasks = tasks
+        self.everyone = tasks.store.tasks(trashed=True)
+
+    def open(self, scope: str) -> GitGate:
+        """Return the gate of a scope; GateError if there is none."""
+        return GitGate.open(scope, base=self._config.gate_base_path, config=self._config)
+
+    def scopes(self, project: str | None = None) -> list[str]:
+        """Return the names of all gates, or of a project's."""
+        found = sorted(path.name.removesuffix(".git") for path in self._config.gate_base_path.glob("*.git"))
+        return [scope for scope in found if project in (None, scope)]
+
+    def find(self, what: str, *, branch: str | None = None, project: str | None = None) -> Work:
+        """Return the branch that a task, a branch's name or a commit stands for.
+
+        Raises:
+            UnknownTask: It stands for none, or for several.
+            TaskError: The task has pushed nothing that waits, or several branches.
+        """
+        try:
+            task = self._tasks.store.find(f"{project}/{what}" if project and "/" not in what else what, trashed=True)
+        except UnknownTask:
+            return self.of_name(what, project)
+        return self.of_task(task, branch)
+
+    def waiting(self, project: str | None = None) -> tuple[list[Work], list[TerokError]]:
+        """Return all branches with new work, and why a gate could not be read."""
+        rows, failed = [], []
+        for scope in self.scopes(project):
+            try:
+                gate = self.open(scope)
+                rows += [Work(scope, one.branch, self._owner(gate, one.branch), one) for one in gate.new_work()]
+            except TerokError as error:
+                failed.append(error)
+        return rows, failed
+
+    def of_task(self, task: Task, branch: str | None = None) -> Work:
+        """Return the branch of a task that is to be reviewed; TaskError if it has pushed nothing, or several."""
+        scope = task.scope or task.project
+        try:
+            gate = self.open(scope)
+        except TerokError:
+            raise _nothing(task) from None
+        new = {one.branch: one for one in gate.new_work()}
+        mine = [name for name in new if self._owner(gate, name) == task.id]
+        if branch is not None:
+            if branch not in gate.branch_heads():
+                raise TaskError(
+                    f"the gate of {scope} has no branch {safe_text(branch, limit=80)}",
+                    hint=f"`terok review {task.id}` shows what the task has pushed",
+                )
+            return Work(scope, branch, task.id, new.get(branch))
+        # Its own branch first, then what it has pushed under names of its own choice, then what was not committed.
+        ranked = sorted(mine, key=lambda name: (name != task.branch, name.startswith(_WIP), name))
+        if not ranked:
+            if task.branch and task.branch in gate.branch_heads():
+                return Work(scope, task.branch, task.id, None)
+            raise _nothing(task)
+        named = [name for name in ranked if not name.startswith(_WIP)]
+        if len(named) > 1 and ranked[0] != task.branch:
+            raise TaskError(
+                f"task {task.id} has pushed {len(named)} branches: {', '.join(map(safe_text, named[:_SHOWN]))}",
+                hint=f"say which: `terok review {task.id} --branch {safe_text(named[0])}`",
+            )
+        return Work(scope, ranked[0], task.id, new[ranked[0]], tuple(ranked[1:]))
+
+    def of_name(self, what: str, project: str | None = None) -> Work:
+        """Return the branch that has this name or holds this commit; UnknownTask if there is none, or several."""
+        scopes = self.scopes(project)
+        found = [(scope, what) for scope in scopes if what in self.open(scope).branch_heads()]
+        if not found and _COMMIT.fullmatch(what):
+            found = [(scope, branch) for scope in scopes for branch in self._holding(scope, what)]
+        if not found:
+            raise UnknownTask(
+                f"no task, branch or commit is called {safe_text(what, limit=80)!r}",
+                hint="`terok review` lists what waits, `terok task list` the tasks",
+            )
+        if len(found) > 1:
+            listed = ", ".join(f"{scope} {safe_text(branch)}" for scope, branch in found[:_SHOWN])
+            raise UnknownTask(
+                f"{safe_text(what, limit=80)} fits several branches: {listed}",
+                hint="name the project with --project, or the task",
+            )
+        ((scope, branch),) = found
+        gate = self.open(scope)
+        work = next((one for one in gate.new_work() if one.branch == branch), None)
+        return Work(scope, branch, self._owner(gate, branch), work)
+
+    def _holding(self, scope: str, commit: str) -> Sequence[str]:
+        """Return the branches with new work that hold a commit, those whose tip it is first and alone."""
+        gate = self.open(scope)
+        asked = run_git("rev-parse", "-q", "--verify", f"{commit}^{{commit}}", git_dir=gate.path, check=False)
+        oid = asked.text.strip()
+        if asked.returncode or not oid:
+            return []
+        rows = {one.branch: one.tip for one in gate.new_work()}
+        if at_tip := [branch for branch, tip in rows.items() if tip == oid]:
+            return at_tip
+        listed = run_git("for-each-ref", "--format=%(refname)", f"--contains={oid}", "refs/heads/", git_dir=gate.path)
+        holding = {line.removeprefix("refs/heads/") for line in listed.text.splitlines()}
+        return [branch for branch in rows if branch in holding]
+
+    def _owner(self, gate: GitGate, branch: str) -> str:
+        """Return the task that a branch belongs to: by its name, else by who has pushed to it last."""
+        here = {task.id: task for task in self.everyone if (task.scope or task.project) == gate.scope}
+        name = branch.removeprefix(_WIP).removeprefix("terok/").partition("-")[0]
+        if name in here and branch.startswith("terok/"):
+            return name
+        words = ("-g", "--max-count=1", "--format=%ge", f"refs/heads/{branch}", "--")
+        who = run_git("log", *words, git_dir=gate.path, check=False).text.strip()
+        return next((task.id for task in here.values() if pusher(task.container) == who), "")
+
+
+_WIP = "terok/wip/"
+
+
+def _nothing(task: Task) -> TaskError:
+    return TaskError(
+        f"task {task.id} has nothing in the gate to review",
+        hint=f"`terok task show {task.id}` says what it is doing, `terok task diff {task.id}` what it has changed",
+    )

@@ -1,0 +1,102 @@
+"""The tables, as a list of migrations: the number of a database is how many of them it has had."""
+
+from __future__ import annotations
+
+from typing import Final
+
+APPLICATION: Final = 0x7465726F
+"""Marks a file as ours (SQLite's application_id)."""
+
+_FIRST: Final = (
+    """
+CREATE TABLE tasks (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  name TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  created REAL NOT NULL,
+  name_by_user INTEGER NOT NULL,
+  provider TEXT NOT NULL,
+  model TEXT NOT NULL,
+  engine TEXT NOT NULL,
+  container TEXT NOT NULL,
+  desired TEXT NOT NULL CHECK (desired IN ('running', 'stopped', 'archived', 'trashed')),
+  started REAL,
+  ended REAL,
+  exit_code INTEGER,
+  stopped_by TEXT NOT NULL,
+  archived REAL,
+  trashed REAL,
+  scope TEXT NOT NULL,
+  branch TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  session TEXT NOT NULL,
+  cost REAL,
+  word TEXT NOT NULL,
+  "group" TEXT NOT NULL,
+  also TEXT NOT NULL,
+  since REAL NOT NULL,
+  doubt_at REAL,
+  unread INTEGER NOT NULL,
+  process TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  wanted_at REAL NOT NULL,
+  seen REAL NOT NULL DEFAULT 0,
+  request TEXT NOT NULL DEFAULT '{}',
+  facts TEXT NOT NULL DEFAULT '{}',
+  claims TEXT NOT NULL DEFAULT '{}',
+  lease TEXT,
+  boot TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID, STRICT
+""",
+    "CREATE UNIQUE INDEX task_names ON tasks (project, name) WHERE trashed IS NULL",
+    """
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at REAL NOT NULL,
+  task TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  data TEXT NOT NULL
+) STRICT
+""",
+    "CREATE INDEX task_events ON events (task, seq)",
+    """
+CREATE TABLE followups (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  task TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  text TEXT NOT NULL,
+  how TEXT NOT NULL CHECK (how IN ('steer', 'queue')),
+  state TEXT NOT NULL CHECK (state IN ('written', 'sent', 'seen', 'taken_back')),
+  created REAL NOT NULL,
+  changed REAL NOT NULL
+) STRICT
+""",
+    "CREATE INDEX task_followups ON followups (task, id)",
+    """
+CREATE TABLE queue (
+  task TEXT PRIMARY KEY REFERENCES tasks (id) ON DELETE CASCADE,
+  since REAL NOT NULL,
+  not_before REAL,
+  after TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  text TEXT NOT NULL
+) WITHOUT ROWID, STRICT
+""",
+    """
+CREATE TABLE operations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at REAL NOT NULL,
+  verb TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  summary TEXT NOT NULL,
+  inverse TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('open', 'done', 'undone', 'expired')),
+  expires REAL
+) STRICT
+""",
+    "CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)

@@ -1,0 +1,72 @@
+"""The database, opened."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from terok.paths import database_path
+from terok.store.connection import connect, translated
+from terok.store.reading import Reading, Snapshot
+from terok.store.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+
+class Store(Reading):
+    """The database at `path`, by default this user's; also a context manager.
+
+    With `create` False nothing is written to disk before it exists: a missing database is read as an empty one. It may
+    be used by several threads, one at a time. Errors are StoreError and its children.
+    """
+
+    def __init__(self, path: Path | None = None, *, create: bool = True) -> None:
+        place = database_path() if path is None else path
+        super().__init__(connect(place, create=create), place)
+        self._created = create or place.exists()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    @contextmanager
+    def write(self, at: float | None = None) -> Iterator[Writer]:
+        """Give a writer for one transaction at time `at`, now by default; it counts once the block has ended."""
+        if not self._created:
+            self._connection.close()
+            self._connection, self._created = connect(self.path, create=True), True
+        writer = Writer(self._connection, self.path, time.time() if at is None else at)
+        with self._transaction("BEGIN IMMEDIATE"):
+            yield writer
+            writer.settle()
+
+    def snapshot(self) -> Snapshot:
+        """Return all tasks, and the number of the last event before them, of one moment."""
+        with self._transaction("BEGIN"):
+            return Snapshot(self.tasks(), self.last_seq())
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self.rows(begin)
+        try:
+            yield
+            with translated(self.path):
+                self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from terok.errors import TaskError, UnknownTask
+from terok.model.task import Task
+from terok.services import Tasks
+from terok_util import UsageError
+
+from .conftest import PlainEngine
+from .test_marked import content
+from .test_tasks import finished, in_child, other_tasks, run
+
+
+def tree(tasks: Tasks, task: Task) -> dict[str, object]:
+    return content(tasks.directory(task) / "workspace")
+
+
+def test_delete_and_undo(tasks: Tasks) -> None:
+    task = run(tasks)  # it runs, and is stopped first
+    before = tree(tasks, task)
+    number = tasks.delete(task)
+    assert (tasks.store.tasks(), tasks.directory(task).exists()) == ([], False)
+    assert (tasks.trash(task) / "output.log").read_text() == "said\n"
+    assert tasks.find(task.id, trashed=True).desired == "trashed"
+    again = finished(tasks)
+    tasks.rename(again, task.name)
+    assert tasks.operations.undo().id == number
+    back = tasks.store.task(task.id)
+    assert (tree(tasks, task), back.desired, back.word) == (before, "stopped", "stopped")
+    assert back.name == f"{task.name}-{task.id}", "its name was taken meanwhile"
+    with pytest.raises(TaskError, match="is undone already"):
+        tasks.operations.undo(number)
+    with pytest.raises(TaskError, match="nothing to undo"):
+        tasks.operations.undo()
+
+
+STEPS = 6
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("step", range(STEPS))
+@pytest.mark.parametrize("how", ["finish", "undo"])
+def test_a_kill_at_any_step_of_a_deletion_loses_nothing(
+    tasks: Tasks, engine: PlainEngine, step: int, how: str, *, runs: bool
+) -> None:
+    task = run(tasks) if runs else finished(tasks)
+    before = tree(tasks, task)
+    died = in_child(lambda: other_tasks(engine, step).delete(task))
+    assert died in (9, 0)
+    if how == "finish":
+        assert tasks.operations.finish() == []
+        assert tasks.operations.log()[0].state == "done"
+        assert not tasks.directory(task).exists()
+        with pytest.raises(UnknownTask):
+            tasks.find(task.id)
+    tasks.operations.undo()
+    assert tree(tasks, task) == before
+    assert tasks.find(task.id).trashed is None
+    assert engine.probe({task.id: task.container})[task.id].word != "gone"
+
+
+def test_finish_leaves_alone_what_another_process_is_at(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+    with tasks.store.write() as writer:
+        number = writer.record_operation("x", task.id, "x", {"kind": "task.delete", "task": task.id})
+        writer.set(f"operation/{number}", [1, _pid_1(), _boot()])
+    assert tasks.operations.finish() == []
+    assert tasks.find(task.id).trashed is None
+
+
+def _pid_1() -> int:
+    return int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_the_trash_expires(root: Path, tasks: Tasks, engine: PlainEngine) -> None:
+    (root / "config/config.yml").write_text("tasks: {trash_days: 2}\n")
+    kept, gone = finished(tasks), finished(tasks)
+    tasks.delete(gone)
+    expires = tasks.operations.log()[0].expires
+    assert expires is not None
+    assert 0 <= time.time() + 2 * 86400 - expires < 60
+    assert tasks.operations.expire(expires - 1) == expires
+    assert tasks.trash(gone).exists()
+    assert tasks.operations.expire(expires) is None
+    assert (tasks.trash(gone).exists(), tasks.operations.log()[0].state) == (False, "expired")
+    assert engine.probe({"x": gone.container})["x"].word == "gone"
+    with pytest.raises(UnknownTask):
+        tasks.find(gone.id, trashed=True)
+    with pytest.raises(TaskError):
+        tasks.operations.undo()
+    assert tasks.directory(kept).exists()
+
+
+def test_archive_and_restore(tasks: Tasks, engine: PlainEngine) -> None:
+    task = run(tasks)
+    with pytest.raises(UsageError, match="is not over"):
+        tasks.archive(task)
+    tasks.follow(task, lambda line: None)
+    before = tree(tasks, task)
+    tasks.archive(tasks.store.task(task.id))
+    assert engine.probe({"x": task.container})["x"].word == "gone"
+    assert (tasks.directory(task) / "output.log").exists()
+    archived = tasks.store.task(task.id)
+    assert archived.archived is not None
+    with pytest.raises(UsageError, match="is archived"):
+        tasks.restart(archived)
+    tasks.restore(archived)
+    assert tree(tasks, task) == before
+    assert tasks.restart(tasks.store.task(task.id)).word == "working"
