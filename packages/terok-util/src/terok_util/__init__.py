@@ -7,6 +7,8 @@ from terok_util.lazy import lazy_imports as lazy_imports
 with lazy_imports(globals()):
     from terok_util import process as process
     from terok_util import yaml as yaml
+    from terok_util.asking import may_ask as may_ask
+    from terok_util.asking import refuse_terminal as refuse_terminal
     from terok_util.commands.complete import COMPLETIONS as COMPLETIONS
     from terok_util.commands.defs import JSON as JSON
     from terok_util.commands.defs import TAIL as TAIL

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from terok_util import ConfigError, UsageError, read_file, safe_text, show, yaml
+from terok_util import ConfigError, UsageError, may_ask, read_file, safe_text, show, yaml
 
 from terok.cli.editor import open_editor
 from terok.config.edit import read_value
@@ -26,7 +26,7 @@ def wizard(answers: str | None, as_json: bool) -> int:
         except ValueError as error:
             raise UsageError(f"{answers}: {error}", hint="see docs/guides/projects.md for an example") from None
     else:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not (may_ask() and sys.stderr.isatty()):
             raise UsageError("the wizard needs a terminal", hint="or `terok project wizard --answers FILE`")
         suggested = _suggestions(projects)
         given = ask(suggested, _asked)
