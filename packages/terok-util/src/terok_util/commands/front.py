@@ -91,6 +91,8 @@ def _run(
     if "_TEROK_COMPLETE" in os.environ:
         from terok_util.commands.complete import completions
 
+        for name in _LATE if len(words) > 1 else ():  # verbs at the top need none of them
+            defer_module(name)
         sys.stdout.writelines(f"{word}\n" for word in completions(tree, words, os.environ["_TEROK_COMPLETE"]))
         return 0
     from terok_util.commands.parser import VerbParser
