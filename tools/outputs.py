@@ -211,6 +211,7 @@ OUTPUTS: dict[str, Shape | Lines] = {
         },
     ),
     "sandbox gate list": rows(record(MIRROR, path=TEXT)),
+    "sandbox gate path": record(path=TEXT),
     "sandbox gate add": record(SYNCED, scope=TEXT),
     "sandbox gate sync": SYNCED,
     "sandbox gate branches": by_name(TEXT | {"description": "commit"}),
@@ -254,7 +255,7 @@ OUTPUTS: dict[str, Shape | Lines] = {
     "sandbox clearance list": rows(by_name(OPEN)),
     "vault status": of(f"{_BOX}.vault.status:VaultStatus", credentials=rows(CREDENTIAL)),
     "vault list": record(credentials=rows(CREDENTIAL), maybe={"tokens": rows(of(f"{_BOX}.vault.store:TokenRow"))}),
-    "vault audit": either(ROW, by_name(by_name(OPEN)) | {"description": "with --verify"}),
+    "vault audit": Lines(ROW),
     "vault usage": record(usage=rows(by_name(OPEN))),
     "vault clean": rows(of(f"{_RUN}.auth.leaks:Leak")),
     "vault passphrase show": record(

@@ -10,6 +10,7 @@ with lazy_imports(globals()):
     from terok_util.asking import may_ask as may_ask
     from terok_util.asking import refuse_terminal as refuse_terminal
     from terok_util.commands.complete import COMPLETIONS as COMPLETIONS
+    from terok_util.commands.complete import completion_script as completion_script
     from terok_util.commands.defs import JSON as JSON
     from terok_util.commands.defs import TAIL as TAIL
     from terok_util.commands.defs import ArgDef as ArgDef

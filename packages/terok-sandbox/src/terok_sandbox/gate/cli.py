@@ -22,7 +22,7 @@ def _verb(name: str, text: str, *args: ArgDef, handler: str = "") -> CommandDef:
 
 GATE_VERBS = (
     _verb("list", "list the mirrors", JSON, handler=f"{_HANDLERS}:list_gates"),
-    _verb("path", "print where a mirror lies", _SCOPE, handler=f"{_HANDLERS}:show_path"),
+    _verb("path", "print where a mirror lies", _SCOPE, JSON, handler=f"{_HANDLERS}:show_path"),
     _verb(
         "add",
         "make the mirror of a repository",
