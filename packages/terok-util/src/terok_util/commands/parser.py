@@ -6,6 +6,7 @@ import argparse
 import os
 
 from terok_util.errors import UsageError
+from terok_util.meant import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class VerbParser(argparse.ArgumentParser):
             return
         if not isinstance(action.choices, dict):
             names = [*map(str, action.choices)]
-            near = _nearest(str(value), names)
+            near = nearest(str(value), names)
             what = "/".join(action.option_strings) or action.metavar or action.dest
             hint = f"did you mean: {near}" if near else f"see: {self.prog} --help"
             raise UsageError(f"invalid {what} {value!r}: use one of {', '.join(names)}", hint=hint)
@@ -90,18 +91,12 @@ class VerbParser(argparse.ArgumentParser):
         raise UsageError(f"unknown command: {value}", hint=hint)
 
     def _meant(self, word: str, known: Iterable[str]) -> str:
-        near = _nearest(word, known)
+        near = nearest(word, known)
         return f"did you mean: {self.prog} {near}" if near else f"see: {self.prog} --help"
 
 
 def _has(group: CommandDef, verb: object) -> bool:
     return any(node.name == verb for node in group.children)
-
-
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    from difflib import get_close_matches
-
-    return next(iter(get_close_matches(word, known, 1)), None)
 
 
 def _terminal_width() -> int:

@@ -29,24 +29,26 @@ BESIDE = {
     *(f"vault passphrase {verb}" for verb in ("acknowledge", "change", "forget", "reveal", "seal", "to-file")),
     *("vault passphrase to-keyring", "agents set", "executor setup", "executor uninstall"),
 }
-"""Commands without `--json`: they change something or become something else, or print one word, which is JSON enough."""
+"""Commands without `--json`: they change something, become something else, or print one word."""
 SKIPPED = {"sandbox clearance": "becomes a terminal program; `clearance list` is what a program reads"}
 
 WITHOUT_PODMAN = """
-status | status -q | events | op log
-task list | task list s:done | task list --all | task show a2 | task status a2 | task why b2 | task followup a2 --list
-task audit a2 | task wait b2 | task rename c2 older-fox | task diff b2
-task new web "Fix it" | review | review b2 | review brave-elk | reject b2 -m no
-project list | project show web | project agents web | config paths | config resolved web | config resolved --all
+status | status -q | events | op log | task list | task list s:done | task list --all | task show a2
+task status a2 | task why b2 | task followup a2 --list | task audit a2 | task wait b2 | task rename c2 older-fox
+task diff b2 | task new web "Fix it" | review | review b2 | review brave-elk | reject b2 -m no | project list
+project show web | project agents web | config paths | config resolved web | config resolved --all
 config explain run.memory | config explain run | config schema | config schema global | config validate
 agents list | agents list --all | agents dir | agents dir demo | executor show-config | auth list | auth status
 shield profiles | shield sets | shield sets web | shield check example.org:443 --profile base
 shield why example.org --profile base | controller status | sandbox supervisor status | sandbox clearance list
-sandbox gate list | sandbox gate path web | sandbox gate sync web | sandbox gate branches web | sandbox gate ops web | sandbox gate apply web
-sandbox gate backups web | sandbox gate policy web | sandbox gate access web | sandbox gate review
-sandbox gate review web terok/b2345678 | sandbox gate prune web | sandbox gate gc web
-vault status | vault passphrase show | vault audit | vault usage
+sandbox gate list | sandbox gate path web | sandbox gate sync web | sandbox gate branches web
+sandbox gate ops web | sandbox gate apply web | sandbox gate backups web | sandbox gate policy web
+sandbox gate access web | sandbox gate review | sandbox gate review web terok/b2345678 | sandbox gate prune web
+sandbox gate gc web | vault status | vault passphrase show | vault audit | vault usage
 """
+
+
+LINES = [line for row in WITHOUT_PODMAN.split("\n") for line in row.split(" | ") if line]
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +96,7 @@ def test_what_is_generated_is_up_to_date() -> None:
     assert reference.outdated() == [], "write it anew with `tools/run python tools/reference.py`"
 
 
-@pytest.mark.parametrize(
-    "line", [line.strip() for row in WITHOUT_PODMAN.split("\n") for line in row.split(" | ") if line]
-)
+@pytest.mark.parametrize("line", LINES)
 def test_the_output_is_what_the_schema_says(line: str, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(line)
     path, node = leaf(words)
