@@ -127,6 +127,7 @@ OUTPUTS: dict[str, Shape | Lines] = {
         record(id=WHOLE, maybe={"delivered": YES_NO}),
         record(task=TEXT, name=TEXT, result=RESULT),
     ),
+    "task timeline": rows(of("terok.model.task:Event", at=TIME)),
     "task send": record(task=TEXT, how=TEXT),
     "task rename": record(task=TEXT, name=TEXT),
     "task diff": record(task=TEXT, source=TEXT, diff=TEXT),

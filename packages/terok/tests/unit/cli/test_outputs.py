@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import reference
 from outputs import OUTPUTS, Lines, document
+from shapes import problem
 from terok.cli import main
 from terok.cli.tree import COMMANDS
 from terok_util import CommandDef
 
 from . import populated
-from .json_schema import problem
 
 BESIDE = {
     *("agents schema", "completions", "config edit", "controller start", "controller stop", "executor login"),
