@@ -102,7 +102,7 @@ def _of_hint(hint: Any) -> Shape:
     return _of_class(hint, {})
 
 
-# -- holding values to a schema; an unknown keyword is an error ---------------------------------------------------------
+# -- holding values to a schema; an unknown keyword is an error -------------------------------------------------------
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "string": str,
