@@ -28,8 +28,8 @@ with lazy_imports(globals()):
     from terok_executor import RunRecord as RunRecord
     from terok_executor import RunResult as RunResult
     from terok_executor import StoredImage as StoredImage
-    from terok_executor import Tool as Tool
     from terok_executor import TokenUse as TokenUse
+    from terok_executor import Tool as Tool
     from terok_executor import TranscriptEvent as TranscriptEvent
     from terok_executor import TranscriptReader as TranscriptReader
     from terok_executor import agent_names as agent_names
