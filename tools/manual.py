@@ -186,7 +186,8 @@ def reference(tree: CommandTree, schemas: dict[int, str]) -> str:
             needed = node.replace(args=[arg for arg in node.args if not arg.flags or arg.required])
             if schema := schemas.get(id(node)):
                 options.insert(0, f"[`--json`](schemas/{schema})")
-            table.append(f"| `{synopsis(path, needed)}` | {cell(node.help)} | {' '.join(options)} |")
+            needed_words = synopsis(path, needed).replace("|", "\\|")
+            table.append(f"| `{needed_words}` | {cell(node.help)} | {' '.join(options)} |")
         lines += ["| command | what it does | options |", "|---|---|---|", *table, ""] if table else []
         for folded, place in FOLDED.items():
             if folded.startswith(f"{top.name} ") and place:

@@ -15,6 +15,8 @@ import pytest
 from terok.cli import complete
 from terok.cli.setup import _install
 from terok.cli.setup_parts import Homes, completions
+from terok.cli.tree import COMMANDS
+from terok_util.commands.complete import candidates
 
 from . import populated
 
@@ -130,6 +132,15 @@ def test_tasks_of_the_project_that_is_typed(home: Path) -> None:
 def test_an_identifier_is_completed_as_it_was_begun(home: Path) -> None:
     assert f"A-{populated.FIRST[1:]}" in complete.tasks("A-", ["task", "show"])
     assert [name for name in complete.tasks("zz", ["task", "show"]) if name.startswith("zz")] == []
+
+
+def test_containers_and_mirrors_by_name(home: Path) -> None:
+    (home / "state/sandbox/sidecar").mkdir(exist_ok=True)
+    (home / "state/sandbox/sidecar/box.json").touch()
+    assert candidates(COMMANDS, ["sandbox", "gate", "branches", ""]) == ["web"]
+    assert candidates(COMMANDS, ["shield", "status", ""]) == ["box"]
+    assert "claude" in candidates(COMMANDS, ["executor", "run", ""])
+    assert "gh" in candidates(COMMANDS, ["executor", "run", "demo", "--tool", ""])
 
 
 def test_presets_and_agents_by_name(home: Path) -> None:
