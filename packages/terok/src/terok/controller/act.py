@@ -1,6 +1,6 @@
 """A child of the controller: it does one thing about tasks, and then it ends. `python -m terok.controller.act VERB`.
 
-Its only output is one JSON value. Errors of ours are a line on standard error and their exit code.
+Its only output is a JSON array with its result. Errors of ours are a line on standard error and their exit code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(words: list[str]) -> int:
     verb, *rest = words
     try:
         with Tasks(say=_say) as tasks:
-            json.dump(_VERBS[verb](tasks, *rest), sys.stdout)
+            json.dump([_VERBS[verb](tasks, *rest)], sys.stdout)
     except TerokError as error:
         _say(error.message)
         return error.exit_code

@@ -115,6 +115,9 @@ def _admitted(view: View, starting: Collection[str]) -> list[Decision]:
     working = [task.id for task in view.tasks if task.word == "working"]
     queued = {row.task for row in view.queue}
     held = {*working, *starting, *(task for task in view.busy if task in queued)}
-    rows = [row for row in view.queue if row.task not in view.busy]
+    later = {row.task: view.not_before.get(Act("start", row.task), 0.0) for row in view.queue}
+    rows = [row for row in view.queue if row.task not in view.busy and later[row.task] <= view.now]
     held_by = [projects.get(task, "") for task in sorted(held)]
-    return admit(rows, held_by, view.limits, view.disk_free, view.now, outcomes(view.tasks))
+    decisions = admit(rows, held_by, view.limits, view.disk_free, view.now, outcomes(view.tasks))
+    failed = [(task, when) for task, when in later.items() if when > view.now and task not in view.busy]
+    return decisions + [Decision(task, "time", "could not be started; is tried again", when) for task, when in failed]

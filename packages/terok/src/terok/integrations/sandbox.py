@@ -34,10 +34,12 @@ with lazy_imports(globals()):
     from terok_sandbox import list_profiles as list_profiles
     from terok_sandbox import mirror_path as mirror_path
     from terok_sandbox import open_vault as open_vault
+    from terok_sandbox import policy_tiers as policy_tiers
     from terok_sandbox import profile_path as profile_path
     from terok_sandbox import project_dir as project_dir
     from terok_sandbox import pusher as pusher
     from terok_sandbox import read_audit as read_audit
     from terok_sandbox import remove_autostart as remove_autostart
+    from terok_sandbox import resolve_repo as resolve_repo
     from terok_sandbox import run_git as run_git
     from terok_sandbox import scope_for as scope_for

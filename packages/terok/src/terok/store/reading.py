@@ -48,6 +48,15 @@ class Reading:
         where = "" if trashed else " WHERE trashed IS NULL"
         return self._judged(self.rows(f"SELECT {_COLUMNS} FROM tasks{where} ORDER BY created, id"), now)  # noqa: S608
 
+    def live_tasks(self) -> list[Task]:
+        """Return the tasks, as they were last judged, of which something may have to be done, or expected."""
+        found = self.rows(
+            f"SELECT {_COLUMNS} FROM tasks WHERE trashed IS NULL AND archived IS NULL"  # noqa: S608
+            " AND (ended IS NULL OR \"group\" <> 'over' OR id IN (SELECT task FROM queue)"
+            " OR id IN (SELECT task FROM followups WHERE state = 'written')) ORDER BY created, id"
+        )
+        return self._judged(found, float("-inf"))
+
     def task(self, task_id: str, *, now: float | None = None) -> Task:
         """Return one task as it is judged `now`; UnknownTask if there is none."""
         found = self.rows(f"SELECT {_COLUMNS} FROM tasks WHERE id = ?", task_id)  # noqa: S608

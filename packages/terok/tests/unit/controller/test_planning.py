@@ -63,6 +63,7 @@ def view(*tasks: Task, **fields: object) -> View:
         (view(task(process="gone"), left_alone={"a"}), [Act("recover", "a")]),
         (view(QUEUED, queue=[ROW]), [Act("start", "q")]),
         (view(QUEUED, queue=[ROW], busy={"q"}), []),
+        (view(QUEUED, queue=[ROW], not_before={Act("start", "q"): NOW + 10}), []),
         (view(QUEUED, RUNS, task("b"), queue=[ROW]), []),
         (view(QUEUED, RUNS, task("b", ended=NOW)._replace(word="waiting"), queue=[ROW]), [Act("start", "q")]),
         (view(QUEUED, RUNS, EXITED._replace(id="r"), queue=[ROW], interrupted={"r"}), [Act("resume", "r")]),
@@ -97,6 +98,7 @@ def test_who_is_followed() -> None:
         (view(EXITED, not_before={Act("record", "a"): NOW + 60}), NOW + 60, False),
         (view(QUEUED, queue=[ROW._replace(not_before=NOW + 7)]), NOW + 7, False),
         (view(QUEUED, queue=[ROW], disk_free=None), NOW + 60, False),
+        (view(QUEUED, queue=[ROW], not_before={Act("start", "q"): NOW + 10}), NOW + 10, False),
         (view(OVER, busy={"a"}), None, False),
     ],
 )
