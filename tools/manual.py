@@ -78,6 +78,7 @@ def places(tree: CommandTree, top: CommandDef) -> Iterator[tuple[tuple[str, ...]
 def roff(text: str) -> str:
     """Return text as roff prints it."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
+    text = "".join(char if char.isascii() else f"\\[u{ord(char):04X}]" for char in text)
     return re.sub(r"^([.'])", r"\\&\1", text, flags=re.MULTILINE)
 
 

@@ -38,6 +38,7 @@ CODES = {
     75: "another process held a lock for too long, or not all of a run's work is in the gate",
     78: "a configuration file or a directory of the host is wrong; the message names file, line and key",
     124: "the time limit ended it",
+    127: "a program that is needed is not installed",
     128: "the repository could not be cloned inside the container",
     130: "interrupted",
     141: "the reader of the output went away",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from terok.cli.setup_parts import Part
 
 _NEXT = """\
-next: terok auth claude         the key goes into the vault, never into a container
+next: terok auth AGENT          the key goes into the vault, never into a container
       terok project wizard      a few questions: repository, agent, what it may reach
       terok task run NAME "…"   the first task"""
 

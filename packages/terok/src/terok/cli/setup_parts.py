@@ -114,7 +114,9 @@ def _entry_word(text: str) -> str:
 
 
 def _unit_word(text: str) -> str:
-    quoted = _printable(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    quoted = (
+        _printable(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    )  # a dollar sign is itself in a path
     return f'"{quoted}"'
 
 

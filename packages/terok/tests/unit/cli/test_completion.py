@@ -45,6 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place.chmod(0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEROK_ROOT", str(place))
+        patch.setattr("terok.wire.client.start_controller", lambda: None)  # no process stays behind
         patch.setenv("HOME", str(place))
         patch.setenv("PATH", f"{place}/bin:{os.environ['PATH']}")
         patch.delenv("XDG_CONFIG_HOME", raising=False)

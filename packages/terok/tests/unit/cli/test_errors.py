@@ -51,6 +51,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place.chmod(0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEROK_ROOT", str(place))
+        patch.setattr("terok.wire.client.start_controller", lambda: None)  # no process stays behind
         patch.setenv("TEROK_NO_INPUT", "1")
         patch.delenv("NOSUCH_HERE", raising=False)
         patch.chdir(place)

@@ -26,7 +26,7 @@ COMING: frozenset[str] = frozenset({"sickbay", "panic"})
 """Verbs of branches that are not here yet."""
 _PROGRAM = r"(?:terok|terokctl|terok-executor|terok-sandbox)"
 _TICKED = re.compile(rf"`({_PROGRAM} [^`\n]+)`")
-_BARE = re.compile(rf"(?:^|[\s:(])({_PROGRAM} [a-z][^`;,()\n]*)")
+_BARE = re.compile(rf"(?:^|(?<!the)(?<!newer)[\s:(])({_PROGRAM} [a-z][^`;,()\n]*)")
 _TYPED = re.compile(rf"^\s*(?:\$ )?(?:tools/run )?({_PROGRAM}(?: .*)?)$")
 _END = {"&&", "||", "|", "#", ";", ">", "<", "…"}
 

@@ -23,11 +23,12 @@ BESIDE = {
     *("executor rm", "executor stop", "login", "project derive", "project edit", "setup", "task attach", "uninstall"),
     *("sandbox clearance", "sandbox clearance allow", "sandbox clearance deny", "sandbox clearance notify"),
     *("sandbox cleanup", "sandbox rm", "sandbox run", "sandbox setup", "sandbox start", "sandbox stop"),
+    "sandbox uninstall",
     *(f"sandbox supervisor {verb}" for verb in ("redo", "start", "stop", "sweep")),
     *(f"sandbox ssh {verb}" for verb in ("add", "default", "export", "import", "link", "pub", "remove", "rename")),
     *(f"vault {verb}" for verb in ("billing", "lock", "remove", "revoke", "set", "unlock")),
     *(f"vault passphrase {verb}" for verb in ("acknowledge", "change", "forget", "reveal", "seal", "to-file")),
-    *("vault passphrase to-keyring", "agents set", "executor setup", "executor uninstall"),
+    *("vault passphrase to-keyring", "agents set", "executor agents set", "executor setup", "executor uninstall"),
 }
 """Commands without `--json`: they change something, become something else, or print one word."""
 SKIPPED = {"sandbox clearance": "becomes a terminal program; `clearance list` is what a program reads"}
@@ -57,6 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place.chmod(0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEROK_ROOT", str(place))
+        patch.setattr("terok.wire.client.start_controller", lambda: None)  # no process stays behind
         patch.setenv("TEROK_NO_INPUT", "1")
         populated.populate(place)
         yield place

@@ -10,7 +10,7 @@ from terok.config import BrokenProject, list_projects, load_project, load_settin
 from terok.config.explanation import explain
 from terok.config.instructions import layered
 from terok.errors import UnknownProject
-from terok_util import UsageError
+from terok_util import ConfigError, UsageError
 from terok_util.process import run
 
 from .conftest import Host
