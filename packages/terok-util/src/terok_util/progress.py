@@ -20,7 +20,7 @@ _USUAL = 80
 class Progress:
     """Shows the newest step in place of the one before, with the time since the beginning.
 
-    Headlines (`building …`) and errors stay. Where the stream is no terminal only notes are printed, unless `plain`
+    Headlines (`building …`) and errors stay. Away from a terminal only notes are printed, unless `plain`
     asks for every line. It is a context manager, which clears the last step away.
     """
 

@@ -6,7 +6,7 @@ from terok_util.commands.defs import JSON, ArgDef, CommandDef, whole_number
 
 _HANDLERS = "terok_sandbox.gate.handlers"
 _REVIEW = "terok_sandbox.gate.review_handlers"
-_SCOPES = "terok_sandbox.cli.names:scopes"
+_SCOPES = "terok_sandbox.gate.names:scopes"
 _SCOPE = ArgDef("scope", help="name of a mirror, as 'gate list' shows it", metavar="SCOPE", completer=_SCOPES)
 _BRANCH = ArgDef("branch", help="name of a branch", metavar="BRANCH")
 _ACCESS = (

@@ -76,8 +76,9 @@ def agents_or_providers(prefix: str, words: Sequence[str]) -> Iterable[str]:
 
 def presets(prefix: str, words: Sequence[str]) -> Iterable[str]:
     """Return the presets of the project that is typed already."""
+    from terok_util import TerokError
+
     from terok.config.project import load_project
-    from terok.errors import TerokError
 
     for name in set(projects("", ())).intersection(words):
         try:

@@ -1,4 +1,4 @@
-"""What `terok setup` adds for a person's shell and desktop, as files: where, and with what in them. Pure.
+"""Files that `terok setup` adds for a person's shell and desktop: where, and with what in them. Pure.
 
 Every file carries a mark; a file without it is somebody else's, and is left alone.
 """

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -108,7 +107,6 @@ def test_the_desktop_entry_starts_a_program_wherever_it_is(place: str, tmp_path:
     assert done.stdout == "started status\n", done.stderr
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="tools/bootstrap installs systemd")
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     python = tmp_path / "with space 100% $x" / "python3"
     python.parent.mkdir()
