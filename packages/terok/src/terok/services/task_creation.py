@@ -6,7 +6,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from terok_util import UsageError
+from terok_util import UsageError, did_you_mean
 
 from terok.errors import TaskBusy
 from terok.model.admission import Limits, Waiting, admit, outcomes
@@ -133,7 +133,9 @@ class TaskCreation(TaskBase):
         if wished in agents:
             request = {**request, "agent": wished, "provider": None}
         if request.get("agent") not in agents:
-            raise UsageError(f"there is no agent {str(request.get('agent'))[:60]!r}", hint="see `terok agents list`")
+            wrong = str(request.get("agent"))
+            hint = did_you_mean(wrong, agents, "see `terok agents list`")
+            raise UsageError(f"there is no agent {wrong[:60]!r}", hint=hint)
         return request
 
     def _request(self, task: Task, request: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
