@@ -102,7 +102,7 @@ def _problems(scope: ConfigScope, data: Mapping[str, Any], owners: Owners, above
             adapter.validate_python(values)
         except ValidationError as error:
             for key, text in _told(error, values):
-                problem = (text, None) if text else _about_unknown((*place, *key), owners)
+                problem = (text, _explain((*place, *key), owners)) if text else _about_unknown((*place, *key), owners)
                 yield Problem(scope, (*above, *place, *key), *problem)
 
 
@@ -163,6 +163,13 @@ def _about_unknown(key: Location, owners: Owners) -> tuple[str, str]:
     what = "unknown section" if len(key) == 1 else "unknown key"
     near = _nearest(name, list(owners.keys))
     return what, f"did you mean {near}?" if near else _SCHEMA_HINT
+
+
+def _explain(key: Location, owners: Owners) -> str | None:
+    """Return the hint for a value that is wrong."""
+    names = [".".join(map(str, key[:length])) for length in range(len(key), 0, -1)]
+    known = next((name for name in names if name in owners.keys), None)
+    return f"see `terok config explain {known}`" if known else None
 
 
 def _nearest(name: str, known: list[str]) -> str | None:
