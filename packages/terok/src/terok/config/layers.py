@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 from terok_util import (
     ConfigScope,
     ConfigStack,
+    config_layers,
     load_yaml_scope,
     namespace_config_dir,
-    read_config_file,
-    system_config_dir,
 )
 
 from terok.config.instructions import BUNDLED, layered
@@ -36,8 +35,7 @@ class Source(NamedTuple):
 def host_sources() -> list[Source]:
     """Return the configuration files that exist, the system's below the user's; ConfigError for an unreadable one."""
     user = namespace_config_dir() / CONFIG_FILE
-    places = {system_config_dir() / CONFIG_FILE: "system", user: "user"}
-    return [Source(level, path, read_config_file(path)) for path, level in places.items() if path.exists()]
+    return [Source("user" if path == user else "system", path, content) for path, content in config_layers(user)]
 
 
 def read_scope(source: Source) -> ConfigScope:

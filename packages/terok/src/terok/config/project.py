@@ -114,6 +114,8 @@ def project_directories() -> dict[str, tuple[Path, str]]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            if level == "system" and isinstance(error, PermissionError):
+                continue  # that of root's own terok
             raise ConfigError(f"cannot read {place}: {error.strerror}", hint=f"check: ls -ld {place}") from error
         found |= {name: (place / name, level) for name in names}
     return dict(sorted(found.items()))

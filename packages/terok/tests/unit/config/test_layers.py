@@ -171,6 +171,26 @@ def test_a_project_of_the_system_is_hidden_by_the_users(host: Host) -> None:
     ]
 
 
+def test_what_is_root_s_own_is_no_layer_of_others(host: Host) -> None:
+    host.write("system", "run: {timeout: 7}\nimage: {agents: demo}\n")
+    host.write("../etc/projects/theirs/project.yml", "")
+    host.write("projects/web", "")
+    closed = host.root / "etc"
+    closed.chmod(0)
+    try:
+        project = load_project("web")
+        assert (project.run.timeout, project.image.agents, sandbox_config(project).shutdown_timeout) == (
+            1800,
+            "all",
+            10,
+        )
+        assert [one.name for one in list_projects()] == ["web"]
+        assert load_settings().tasks.slots == 4
+    finally:
+        closed.chmod(0o700)
+    assert (load_project("web").run.timeout, load_project("theirs").level) == (7, "system")
+
+
 def test_settings_come_from_both_files(host: Host) -> None:
     assert load_settings().tasks.slots == 4
     host.write("system", "tasks:\n  slots: 2\n  trash_days: 3\n")
