@@ -121,10 +121,13 @@ def edited(key: str, value: str | None, unset: bool, change: Any, file: str) -> 
         raise UsageError("an empty value", hint="take the key out with --unset")
     try:
         changed = change(wanted)
-    except ConfigError:
+    except ConfigError as error:
         if isinstance(wanted, str) or value is None:
             raise
-        changed = change(value)  # a name that looks like a number
+        try:
+            changed = change(value)  # a name that looks like a number
+        except ConfigError:
+            raise error from None
     show({"file": file, "changed": changed}, False, f"{file} was changed" if changed else "nothing to change")
     return 0
 
