@@ -11,6 +11,7 @@ from terok.cli.agents_tree import AGENTS
 from terok.cli.config_tree import CONFIG
 from terok.cli.image_tree import IMAGE
 from terok.cli.operation_tree import OP, UNDO
+from terok.cli.panic_tree import PANIC
 from terok.cli.project_tree import PROJECT
 from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
 from terok.cli.shield_sets_tree import SETS
@@ -98,6 +99,7 @@ COMMANDS = CommandTree(
         AGENTS,
         SHIELD,
         CONTROLLER,
+        PANIC,
         DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,

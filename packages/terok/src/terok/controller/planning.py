@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from terok.model.task import Task
 
 Verb = Literal["start", "record", "deliver", "resume", "recover"]
+STARTING: Final = ("deliver", "resume")
+"""Acts that start a container, beside `start` itself: none after a panic."""
 COURTESY: Final = 3.0
 """Seconds that a front end which follows a run has to record its end by itself."""
 
@@ -69,7 +71,7 @@ def plan(view: View) -> Plan:
         if _runs(task):
             follow[task.id] = task.container
         act = _due(task, view)
-        if act is None:
+        if act is None or (view.limits.stopped and act.verb in STARTING):
             continue
         when = max(view.not_before.get(act, 0.0), _when(act, task))
         if when <= view.now:

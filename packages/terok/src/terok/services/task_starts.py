@@ -8,6 +8,7 @@ from terok_util import TerokError, UsageError
 
 from terok.engines.protocol import Launch as EngineLaunch
 from terok.errors import TaskBusy, TaskError
+from terok.integrations.sandbox import SandboxConfig, refuse_lockdown
 from terok.model.facts import Process, ProcessWord, Silence
 from terok.services.marked import make_marked, remove_marked
 from terok.services.task_creation import TaskCreation, begin
@@ -192,6 +193,7 @@ class TaskStarts(TaskCreation):
 
     def _begin(self, task_id: str, follow_up: int | None, *, process: str | None = None) -> Task:
         """Take a task for a start, and its follow-up with it, so that no two ever start it or deliver that."""
+        refuse_lockdown(SandboxConfig.load().state_dir)
         with self.store.write() as writer:
             task = writer.task(task_id)
             self._refuse_busy(task if process is None else task._replace(process=process))
