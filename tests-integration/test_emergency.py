@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import BASE, Shell
-from terok.stub import Script, StubProvider, running_stub
+from terok.stub import Script, running_stub
 
 MANY = 20
 SLOW = "echo begun > begun; for n in 1 2 3 4 5 6 7 8 9; do sleep 1; done; git add -A && git commit -q -m 'Go on'"

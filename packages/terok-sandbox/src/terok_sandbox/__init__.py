@@ -25,8 +25,8 @@ with lazy_imports(globals()):
     from terok_sandbox.doctor.check import CheckVerdict as CheckVerdict
     from terok_sandbox.doctor.check import DoctorCheck as DoctorCheck
     from terok_sandbox.doctor.check import Finding as Finding
-    from terok_sandbox.doctor.check import doctor_exit_code as doctor_exit_code
     from terok_sandbox.doctor.check import direct_check as direct_check
+    from terok_sandbox.doctor.check import doctor_exit_code as doctor_exit_code
     from terok_sandbox.doctor.check import examine as examine
     from terok_sandbox.doctor.containers import container_checks as container_checks
     from terok_sandbox.doctor.host import host_checks as host_checks

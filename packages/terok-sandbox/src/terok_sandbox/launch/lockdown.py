@@ -41,7 +41,7 @@ def read_lockdown(state_dir: Path) -> dict[str, Any] | None:
 def is_locked_down(state_dir: Path) -> bool:
     """Whether nothing may start; also when that cannot be found out."""
     try:
-        os.lstat(state_dir / LOCKDOWN_FILE)  # noqa: PTH116 - every launch asks
+        os.lstat(state_dir / LOCKDOWN_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

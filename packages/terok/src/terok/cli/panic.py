@@ -55,7 +55,8 @@ def _confirm(word: str, effect: str, *, yes: bool) -> None:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield f"{len(report.containers)} containers cut off after {report.cut_seconds:.2f} s, {report.tokens} tokens revoked"
+    cut = f"{len(report.containers)} containers cut off after {report.cut_seconds:.2f} s"
+    yield f"{cut}, {report.tokens} tokens revoked"
     if report.stopped:
         yield f"{report.stopped} containers stopped"
     for cut in report.containers:
