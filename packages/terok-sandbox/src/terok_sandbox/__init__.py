@@ -12,7 +12,7 @@ with lazy_imports(globals()):
     from terok_sandbox.activity.state import Activity as Activity
     from terok_sandbox.audit import AuditLog as AuditLog
     from terok_sandbox.audit import read_audit as read_audit
-    from terok_sandbox.audit_chain import verify as verify_audit
+    from terok_sandbox.audit_chain import verify_audit as verify_audit
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
     from terok_sandbox.clearance.desktop import Desktop as Desktop
     from terok_sandbox.clearance.desktop import DesktopUnavailable as DesktopUnavailable
