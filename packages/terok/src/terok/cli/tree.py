@@ -17,6 +17,7 @@ from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
 from terok.cli.shield_sets_tree import SETS
 from terok.cli.status_tree import CONTROLLER, EVENTS, STATUS
 from terok.cli.task_tree import ATTACH, LOGIN, TASK
+from terok.cli.usage_tree import USAGE
 from terok.integrations.executor import COMMANDS as EXECUTOR
 
 TYPE_CHECKING = False
@@ -99,6 +100,7 @@ COMMANDS = CommandTree(
         AGENTS,
         SHIELD,
         CONTROLLER,
+        USAGE,
         PANIC,
         DEMO,
         EXECUTOR_GROUP,
