@@ -16,6 +16,7 @@ from terok.cli.project_tree import PROJECT
 from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
 from terok.cli.shield_sets_tree import SETS
 from terok.cli.status_tree import CONTROLLER, EVENTS, STATUS
+from terok.cli.storage_tree import STORAGE
 from terok.cli.task_tree import ATTACH, LOGIN, TASK
 from terok.cli.usage_tree import USAGE
 from terok.integrations.executor import COMMANDS as EXECUTOR
@@ -101,6 +102,7 @@ COMMANDS = CommandTree(
         SHIELD,
         CONTROLLER,
         USAGE,
+        STORAGE,
         PANIC,
         DEMO,
         EXECUTOR_GROUP,
