@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,13 +37,16 @@ def many(ready: Shell, base_image: str) -> Iterator[list[str]]:
 def test_twenty_containers_are_cut_off_in_a_second(ready: Shell, base_image: str, many: list[str]) -> None:
     vault = ("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9419")
     held = ready("terok-sandbox", "supervisor", "status", many[0], "--json").json()["workers"]
+    began = time.monotonic()
     report = ready("terok", "panic", "--yes", "--json").json()
+    whole = time.monotonic() - began
     assert report["failures"] == []
     assert {cut["container"] for cut in report["containers"]} == set(many)
     assert [cut for cut in report["containers"] if cut["error"]] == []
-    print(f"panic: cut {report['cut_seconds']} s, all {report['seconds']} s")
+    closed = max(cut["seconds"] for cut in report["containers"])
+    print(f"panic: kernel {closed} s, cut {report['cut_seconds']} s, all {report['seconds']} s, command {whole:.3f} s")
     for name in (many[0], many[-1]):
-        shown = ready("terok-sandbox", "shield", "status", name, "--json").json()
+        shown = ready("terok-sandbox", "shield", "status", name, "--json", code=69).json()
         assert (shown["posture"], shown["attended"]) == ("quarantine", False)
         assert ready("podman", "exec", name, *vault, code=None).code != 0
     assert not [worker for worker in held.values() if Path(f"/proc/{worker['pid']}").exists()]

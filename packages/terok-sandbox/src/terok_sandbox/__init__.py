@@ -81,7 +81,8 @@ with lazy_imports(globals()):
     from terok_sandbox.runtime.protocol import ContainerSummary as ContainerSummary
     from terok_sandbox.runtime.protocol import ExecResult as ExecResult
     from terok_sandbox.runtime.protocol import Image as Image
-    from terok_sandbox.sandbox.cutting import cut_off as cut_off
+    from terok_sandbox.sandbox.cutting import close_off as close_off
+    from terok_sandbox.sandbox.cutting import end_services as end_services
     from terok_sandbox.sandbox.listing import SandboxRow as SandboxRow
     from terok_sandbox.sandbox.listing import list_sandboxes as list_sandboxes
     from terok_sandbox.sandbox.sandbox import Claim as Claim

@@ -29,9 +29,10 @@ with lazy_imports(globals()):
     from terok_sandbox import SandboxRow as SandboxRow
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import VaultStatus as VaultStatus
+    from terok_sandbox import close_off as close_off
     from terok_sandbox import container_checks as container_checks
-    from terok_sandbox import cut_off as cut_off
     from terok_sandbox import direct_check as direct_check
+    from terok_sandbox import end_services as end_services
     from terok_sandbox import examine as examine
     from terok_sandbox import find_git as find_git
     from terok_sandbox import git_environment as git_environment

@@ -18,7 +18,8 @@ from terok_util import TerokError
 from terok.integrations.sandbox import (
     ContainerState,
     Sandbox,
-    cut_off,
+    close_off,
+    end_services,
     is_locked_down,
     lock_down,
     open_vault,
@@ -41,7 +42,7 @@ _RUNNING: Final = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, Cont
 
 @dataclass(slots=True)
 class Cut:
-    """One container that ran: how long it took to close it after the panic began, or why that failed."""
+    """One container that ran: when the kernel closed it, in seconds since the panic began, or why that failed."""
 
     container: str
     seconds: float = 0.0
@@ -57,7 +58,10 @@ class Cut:
 
 @dataclass(slots=True)
 class Report:
-    """The outcome of a panic; times are seconds since it began."""
+    """The outcome of a panic; times are seconds since it began.
+
+    After `cut_seconds` nothing gets out any more: the kernel has closed, and services and tokens are gone.
+    """
 
     containers: list[Cut] = field(default_factory=list)
     cut_seconds: float = 0.0
@@ -72,9 +76,15 @@ class Report:
 class Panic:
     """Use cases of an emergency, for all sandboxed containers of this user, tasks or not."""
 
-    def __init__(self, sandbox: Sandbox | None = None, cut: Callable[..., bool] = cut_off) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox | None = None,
+        *,
+        close: Callable[[SandboxConfig, str, int], bool] = close_off,
+        end: Callable[[SandboxConfig, str], None] = end_services,
+    ) -> None:
         self._sandbox = sandbox or Sandbox()
-        self._cut = cut
+        self._close_off, self._end_services = close, end
 
     @property
     def config(self) -> SandboxConfig:
@@ -92,12 +102,13 @@ class Panic:
         evidence = self._lock(report)
         cuts: dict[str, Cut] = {}
         names = sorted(path.stem for path in self.config.sidecar_dir.glob("*.json"))
-        calls: list[Callable[[], object]] = [partial(self._close, name, 0, cuts, began) for name in names]
-        listing, revoked, *_ = at_once([self._listed, self._revoke, *calls], seconds=PATIENCE)
-        rows = self._rows(listing, report)
-        self._close_others(rows, cuts, began)
+        at_once([partial(self._close, name, 0, cuts, began) for name in names], seconds=PATIENCE)
+        ends = [partial(self._end, name, report) for name in names]
+        calls: list[Callable[[], object]] = [self._listed, self._revoke, *ends]
+        listing, revoked, *_ = at_once(calls, seconds=PATIENCE)
+        self._close_others(self._rows(listing, report), cuts, began, report)
         report.containers = sorted(cuts.values(), key=lambda cut: cut.container)
-        report.cut_seconds = round(max((cut.seconds for cut in report.containers), default=0.0), 3)
+        report.cut_seconds = round(time.monotonic() - began, 3)
         report.failures += [f"{cut.container}: {cut.error}" for cut in report.containers if cut.open]
         report.tokens = self._number(revoked, "the tokens were not revoked", report)
         self._remember(report, cuts, stop=stop)
@@ -122,20 +133,26 @@ class Panic:
         return evidence
 
     def _close(self, name: str, pid: int, cuts: dict[str, Cut], began: float) -> None:
-        """Cut one container off; one that cannot be is killed."""
+        """Close one container, and note when that was done or why not."""
         try:
-            runs = self._cut(self.config, name, pid)
-            error = ""
+            runs, error = self._close_off(self.config, name, pid), ""
         except TerokError as failure:
             runs, error = True, failure.message
         if runs:
             cuts[name] = Cut(name, round(time.monotonic() - began, 3), error)
 
-    def _close_others(self, rows: list[ContainerSummary], cuts: dict[str, Cut], began: float) -> None:
-        """Close what runs by Podman's word and is not closed yet, and kill what cannot be."""
+    def _end(self, name: str, report: Report) -> None:
+        try:
+            self._end_services(self.config, name)
+        except TerokError as error:
+            report.failures.append(f"{name}: its services may still run: {error.message}")
+
+    def _close_others(self, rows: list[ContainerSummary], cuts: dict[str, Cut], began: float, report: Report) -> None:
+        """Close what runs by Podman's word and is not closed yet, as it started meanwhile; kill what cannot be."""
         running = {row.name: row for row in rows if row.state in _RUNNING}
         missed = [row for row in running.values() if row.name not in cuts]
         at_once([partial(self._close, row.name, row.pid, cuts, began) for row in missed], seconds=PATIENCE)
+        at_once([partial(self._end, row.name, report) for row in missed], seconds=PATIENCE)
         for row in missed:
             cuts.setdefault(row.name, Cut(row.name, error="it has not answered"))
         for name in [name for name in cuts if name not in running and rows]:

@@ -40,14 +40,14 @@ def closed() -> list[str]:
 def panic_of(sandbox: Sandbox, closed: list[str], failing: str = "") -> Panic:
     """A panic whose kernel is a list; `failing` is the container that cannot be closed."""
 
-    def cut(config: SandboxConfig, name: str, pid: int) -> bool:
+    def close(config: SandboxConfig, name: str, pid: int) -> bool:
         assert is_locked_down(config.state_dir), "the lockdown comes first"
         if name == failing:
             raise NetnsError("no rules")
         closed.append(name)
         return sandbox.runtime.container(name).running
 
-    return Panic(sandbox, cut)
+    return Panic(sandbox, close=close, end=lambda config, name: None)
 
 
 def contained(sandbox: Sandbox, task: Task) -> None:
