@@ -115,7 +115,7 @@ def await_gateway(answers: Callable[[], T]) -> T:
 
 
 def with_rules(target: FirstProcess, work: Callable[[NftChannel], Awaitable[T]]) -> T:
-    """Run `work` with a channel to the rules of a container's network namespace, and return what it does; NetnsError."""
+    """Run `work` with a channel to the rules of a container's network namespace; raises NetnsError."""
 
     async def go() -> T:
         channel = NftChannel(fds)
