@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from support import BASE, Shell, Terminal
-from terok.stub import Script, StubProvider, running_stub
-from terok_executor.roster.loader import load_providers
+from terok.stub import Script, StubProvider, Use, running_stub
+from terok_executor import AgentRunner, Report, read_reports, task_dir
+from terok_executor.roster.loader import load_agents, load_providers
 
 COMMIT = "printf 'A line by the agent.\n' >> README.md && git add -A && git commit -q -m 'Add a line' && id -un"
 BYTES = 1_000_000
@@ -67,6 +68,15 @@ class Task:
             timeout=600,
         ).json()
 
+    def reports(self) -> tuple[Report, ...]:
+        return read_reports(task_dir(self.container)).reports
+
+    def reported(self, kind: str) -> Report | None:
+        return next((report for report in self.reports() if report.kind == kind), None)
+
+    def screen(self) -> str:
+        return self.sh("podman", "exec", self.container, "tmux", "capture-pane", "-pt", "main", code=None).out
+
     def show_commit(self, result: dict) -> tuple[str, str]:
         """Return author and change of the one commit that a run has made."""
         assert result["exit_code"] == 0, result
@@ -106,6 +116,13 @@ def test_agent_commits_through_vault_and_gate(
     assert stub.seen.outputs[0].count("dev") >= 1, "the agent works as the user dev"
     used = {(record.credential_header, record.presented) for record in stub.seen.records if record.method == "POST"}
     assert used == {(header, "expected")}, "every request carries the real key, in the header the provider expects"
+    events = [json.loads(line) for line in task.sh("terok-executor", "logs", task.container, "--json").out.splitlines()]
+    ran = next(event for event in events if event["kind"] == "tool_call")
+    assert COMMIT.splitlines()[0] in ran["text"]
+    results = [event for event in events if event["kind"] == "tool_result" and event["id"] == ran["id"]]
+    assert [event.get("failed") for event in results] == [None]
+    told = {report.kind for report in task.reports()}
+    assert told == {"session", "turn_ended"} & set(load_agents(NO_USER_FILES)[agent].reports)
     own = urlsplit(load_providers(NO_USER_FILES)[provider].upstream or "").hostname
     assert own not in [row["name"] for row in result["blocked"]], "the agent went to its provider by another way"
 
@@ -133,9 +150,7 @@ def test_the_first_screen_takes_a_prompt(
     words = (agent, str(task.repository), "--interactive", "--base", BASE, "--name", task.container, *options)
     person = terminal("terok-executor", "run", *words)
 
-    def screen() -> str:
-        return task.sh("podman", "exec", task.container, "tmux", "capture-pane", "-pt", "main", code=None).out
-
+    screen = task.screen
     person.wait(lambda: FIRST_SCREEN[agent] in screen(), lambda: f"not at the prompt:\n{screen()}", timeout=120)
     person.type("Add a line, please")
     person.wait(lambda: "Add a line, please" in screen(), lambda: f"it takes no text:\n{screen()}", timeout=60)
@@ -144,6 +159,75 @@ def test_the_first_screen_takes_a_prompt(
     made = lambda: task.sh("podman", "exec", task.container, *subject).out == "Add a line\n"  # noqa: E731
     person.wait(made, lambda: f"the agent does not work:\n{screen()}", timeout=120)
     person.wait(lambda: "Done." in screen(), lambda: f"it does not end:\n{screen()}", timeout=60)
+    task.sh("terok-executor", "rm", task.container)
+
+
+ASKING = {
+    "claude": "? for shortcuts",
+    "codex": "/model to change",
+    "copilot": "/ commands",
+    "opencode": "Ask anything",
+}
+"""What programs show that act only when they may."""
+QUESTION = {
+    "question": "Which side?",
+    "header": "Side",
+    "multiSelect": False,
+    "options": [{"label": "left", "description": "this"}, {"label": "right", "description": "that"}],
+}
+QUESTION_TOOLS = {"claude": "AskUserQuestion", "opencode": "question"}
+
+
+def prompted(agent: str, task: Task, terminal: Callable[..., Terminal]) -> Terminal:
+    """Open an agent that asks before it acts, and send it a message when it waits for one."""
+    options = ("--model", "stub-model") if agent in {"codex", "copilot"} else ()
+    words = (agent, str(task.repository), "--interactive", "--restricted", "--base", BASE, "--name", task.container)
+    person = terminal("terok-executor", "run", *words, *options)
+    person.wait(lambda: ASKING[agent] in task.screen(), lambda: f"not at the prompt:\n{task.screen()}", timeout=120)
+    AgentRunner().send(task.container, "Add a line, please")
+    return person
+
+
+def wait_for_report(kind: str, task: Task, person: Terminal) -> Report:
+    person.wait(
+        lambda: task.reported(kind) is not None, lambda: f"no {kind}: {task.reports()}\n{task.screen()}", timeout=120
+    )
+    found = task.reported(kind)
+    assert found is not None
+    return found
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("agent", sorted(ASKING))
+def test_a_permission_that_is_asked_is_reported(
+    agent: str, task: Task, stub: StubProvider, terminal: Callable[..., Terminal]
+) -> None:
+    task.upstream(AGENTS[agent][0], stub.url)
+    person = prompted(agent, task, terminal)
+    asked = wait_for_report("permission", task, person)
+    assert asked.text
+    assert task.reported("turn_ended") is None
+    person.type("\r")
+    ended = wait_for_report("turn_ended", task, person)
+    assert "Done." in task.screen()
+    assert ended.session == asked.session != ""
+    task.sh("terok-executor", "rm", task.container)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("agent", sorted(QUESTION_TOOLS))
+def test_a_question_is_reported_with_its_answers(
+    agent: str, task: Task, keys: str, terminal: Callable[..., Terminal]
+) -> None:
+    with running_stub(Script((Use(QUESTION_TOOLS[agent], {"questions": [QUESTION]}),)), api_key=keys) as stub:
+        task.upstream(AGENTS[agent][0], stub.url)
+        person = prompted(agent, task, terminal)
+        asked = wait_for_report("question", task, person)
+        assert (asked.text, asked.options) == ("Which side?", ("left", "right"))
+        person.type("\r")
+        answered = wait_for_report("answered", task, person)
+        assert answered.id == asked.id
+        wait_for_report("turn_ended", task, person)
     task.sh("terok-executor", "rm", task.container)
 
 
@@ -174,8 +258,8 @@ def test_endpoint_of_ones_own_is_one_file(task: Task, stub: StubProvider, keys: 
         file.unlink()
 
 
-# One by an option of its own, one by a subcommand.
-@pytest.mark.parametrize("agent", ["pi", "codex"])
+# By an option of its own, by a subcommand.
+@pytest.mark.parametrize("agent", ["claude", "codex", "opencode", "pi"])
 def test_a_conversation_is_taken_up_in_its_container(
     agent: str,
     task: Task,

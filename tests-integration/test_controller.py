@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,3 +92,54 @@ def test_a_queued_task_starts_when_a_slot_is_free_and_its_turn_has_come(ready: S
         kinds = [row["kind"] for row in events(ready, task)]
         assert (kinds.count("starting"), kinds.count("started"), kinds.count("ended")) == (runs, runs, runs)
         assert kinds.count("start_failed") == 0
+
+
+def test_after_a_reboot_what_should_run_runs_again_and_once(ready: Shell, project: str) -> None:
+    """The machine is as after a power cut: containers and controller killed, another boot."""
+    config = Path(ready.environment["TEROK_ROOT"]) / "config/projects" / project / "project.yml"
+    config.write_text(config.read_text().replace("project_slots: 1", "project_slots: 9"))
+    pid = controller(ready)
+    person = ready("terok", "task", "run", "-d", project, "--json", timeout=600).json()["id"]
+    stopped = ready("terok", "task", "run", "-d", project, "--json", timeout=600).json()["id"]
+    ready("terok", "task", "stop", stopped)
+    agent = run(ready, project)
+    os.kill(pid, signal.SIGKILL)
+    for task in (person, agent):
+        ready("podman", "kill", f"terok-{project}-{task}", code=None)
+    with sqlite3.connect(Path(ready.environment["TEROK_ROOT"]) / "state/terok.db") as database:
+        database.execute("UPDATE tasks SET boot = 'before'")
+    database.close()
+    controller(ready)
+    ready("terok", "task", "wait", agent, "--until", "review", "--timeout", "100", timeout=120)
+    ready("terok", "task", "wait", person, "--until", "waiting", "--timeout", "100", timeout=120)
+    for task, runs in ((person, 2), (agent, 2), (stopped, 1)):
+        kinds = [row["kind"] for row in events(ready, task)]
+        assert (kinds.count("starting"), kinds.count("resuming")) == (runs, runs - 1)
+    ready("terok", "task", "stop", person)
+
+
+def test_a_controller_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_twice(
+    ready: Shell, project: str
+) -> None:
+    controller(ready)
+    tasks = [run(ready, project) for _ in range(4)]
+    ready("terok", "task", "followup", "-d", tasks[0], "And another")
+    kills = 0
+    for number in range(200):
+        pid = controller(ready)
+        delay = f"{(number * 7 % 13) / 10 + 0.05:.2f}"  # from while it starts to in the middle of what its children do
+        ready("sleep", delay)
+        rows = {row["id"]: row for row in ready("terok", "task", "list", f"p:{project}", "--json").json()}
+        if all(row["word"] == "review" for row in rows.values()) and len(words_of(ready, tasks[0], "ended")) == 2:
+            break
+        os.kill(pid, signal.SIGKILL)
+        kills += 1
+    assert kills > 10
+    for task in tasks:
+        runs = 2 if task == tasks[0] else 1
+        assert len(words_of(ready, task, "ended")) == runs
+        assert rows[task]["exit_code"] == 0
+
+
+def words_of(ready: Shell, task: str, kind: str) -> list[dict]:
+    return [row for row in events(ready, task) if row["kind"] == kind]

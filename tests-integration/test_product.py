@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
-import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
+from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
-from support import BASE, Shell, Terminal
+from product import COMMIT, LEFT, make_project, remove_containers, tree
+from support import Shell, Terminal
 from terok.stub import Script, StubProvider, running_stub
-
-COMMIT = "echo 'A line by the agent.' >> README.md && git add -A && git commit -q -m 'Add a line'"
-LEFT = "echo secret-plan > untracked.txt && echo ignored > kept.o && echo '*.o' >> .git/info/exclude"
 
 
 @pytest.fixture
@@ -25,28 +23,10 @@ def stub(ready: Shell, base_image: str, real_key: str, upstream: Callable[[str, 
 
 @pytest.fixture
 def project(ready: Shell, repository: Path) -> Iterator[str]:
-    """Make a project of the repository as a person does, and remove its tasks' containers afterwards."""
-    bare = repository.with_name("upstream.git")
-    subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
-    name = f"web-{secrets.token_hex(3)}"
-    answers = repository.with_name("answers.yml")
-    answers.write_text(
-        f"name: {name}\ngit: {{upstream: {bare}}}\nagent: {{name: demo}}\nimage: {{base_image: '{BASE}'}}\n"
-    )
-    ready("terok", "project", "wizard", "--answers", str(answers), timeout=600)
+    """Make a project of the repository, and remove its tasks' containers afterwards."""
+    name = make_project(ready, repository)
     yield name
-    ready("terok", "controller", "stop", code=None)
-    for row in ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{name}-").out.split():
-        ready("terok-executor", "rm", "--force", row, code=None)
-
-
-def tree(directory: Path) -> dict[str, object]:
-    """Return everything below a directory, but for what git itself rewrites when it only looks."""
-    return {
-        str(path.relative_to(directory)): (path.lstat().st_mode, path.is_file() and path.read_bytes())
-        for path in sorted(directory.rglob("*"))
-        if path.name != "index"
-    }
+    remove_containers(ready, name)
 
 
 def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) -> None:
@@ -56,7 +36,7 @@ def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) 
     short = row["short"]
     assert f"terok review {short} && terok promote {short}" in run.err
     assert (row["word"], row["exit_code"], row["mode"]) == ("review", 0, "headless")
-    assert "agent: " in ready("terok", "task", "logs", short).out
+    assert "[bash] echo 'A line by the agent.'" in ready("terok", "task", "logs", short).out
     assert "commits on terok/" in ready("terok", "task", "why", short).out
     assert "+A line by the agent." in ready("terok", "task", "diff", short).out
 
@@ -80,6 +60,10 @@ def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) 
     assert tree(workspace) == before
     (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
     assert row["word"] == "done"
+
+    again = ready("terok", "task", "followup", short, "And once more", timeout=300)
+    assert f"task {short}" in again.err
+    assert "> And once more" in again.out
 
 
 def test_a_person_works_in_a_task(
@@ -112,6 +96,26 @@ def test_a_person_works_in_a_task(
 
 
 def test_a_page_is_served_by_a_task(ready: Shell, stub: StubProvider, project: str) -> None:
-    url = ready("terok", "task", "run", project, "--mode", "toad", "--json", timeout=600).json()["url"]
-    assert url.startswith("http://127.0.0.1:")
-    assert "token=" in url
+    roster = Path(ready.environment["TEROK_ROOT"]) / "config/agents/demo.yaml"
+    roster.parent.mkdir(parents=True, exist_ok=True)
+    roster.write_text("web: {command: [python3, -m, http.server, '{port}', --bind, 127.0.0.1]}\n")
+    try:
+        url = ready("terok", "task", "run", project, "--mode", "toad", "--json", timeout=600).json()["url"]
+        assert fetch(url) == b"# Project\n"
+        row = ready("terok", "task", "list", f"p:{project}", "--json").json()[0]
+        assert (row["mode"], row["process"]) == ("web", "up")
+        ready("terok", "task", "stop", row["id"])
+        ready("terok", "task", "restart", row["id"], timeout=300)
+        assert fetch(url) == b"# Project\n", "the same address and token"
+        ready("terok", "task", "delete", row["id"])
+    finally:
+        roster.unlink()
+
+
+def fetch(url: str) -> bytes:
+    """Return the file README.md of a page whose address has the token."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    bare = url.partition("?")[0]
+    browser.open(url, timeout=120).close()
+    with browser.open(f"{bare}README.md", timeout=120) as answer:
+        return bytes(answer.read())

@@ -71,7 +71,7 @@ def test_what_an_image_brings_decides_nothing_and_leaves_nothing(
         build(image, "--format=docker")
         ready("terok-sandbox", "run", "-d", "--name", container, image, "--", "sleep", "600")
         made = json.loads(ready("podman", "inspect", container).out)[0]
-        assert made["Config"]["Labels"]["ai.terok.sandbox"] == "1"
+        assert made["Config"]["Labels"]["ai.terok.sandbox"] == container
         assert not made["Config"].get("Healthcheck") or made["Config"]["Healthcheck"]["Test"] == ["NONE"]
         [volume] = [mount["Name"] for mount in made["Mounts"] if mount["Type"] == "volume"]
         ready("terok-sandbox", "rm", container)

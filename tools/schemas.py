@@ -1,4 +1,4 @@
-"""Write the JSON Schemas of roster files anew, which are made from the roster's dataclasses.
+"""Write the JSON Schemas of roster files anew, and that of what verbs print with `--json`; made from the types in code.
 
     tools/run python tools/schemas.py DIRECTORY
 
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from pydantic import TypeAdapter
+from terok.cli.documents import DOCUMENTS
 from terok_executor.roster.validation import KINDS
 
 _COMPLETED = {"name", "label", "binary", "git_identity", "help"}
@@ -34,6 +35,19 @@ def schema_text(kind: str) -> str:
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 
+def output_text() -> str:
+    """Return the JSON Schemas of what verbs print with `--json`, by the verb, as `docs/reference` has them."""
+    kinds = [(verb, "serialization", TypeAdapter(kind)) for verb, kind in DOCUMENTS.items()]
+    made, shared = TypeAdapter.json_schemas(kinds)
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "verbs": {verb: made[verb, "serialization"] for verb in DOCUMENTS},
+        "$defs": shared["$defs"],
+    }
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
 if __name__ == "__main__":
     for kind in ("agent", "provider", "tool", "transcript"):
         Path(sys.argv[1], f"{kind}.schema.json").write_text(schema_text(kind), "utf-8")
+    Path(sys.argv[1], "output.schema.json").write_text(output_text(), "utf-8")

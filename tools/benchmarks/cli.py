@@ -9,7 +9,7 @@ one `podman exec`; `terok-executor preflight` compares the labels of images, and
 
 Processor time of a command and of what it runs, each time right after the bare one; the median of the turns' ratios
 counts, so that what else the machine does hardly does. A vault with credentials, a mirror with a branch to review and a
-running container are made first. WORDs choose the verbs whose names have one of them. Budgets: ARCHITECTURE, section 6.
+running container are made first, and 1,000 tasks are recorded, of which 50 run. WORDs choose the verbs whose names have one of them. Budgets: ARCHITECTURE, section 6.
 """
 
 from __future__ import annotations
@@ -28,13 +28,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job import quietly, repository, stub_provider
+from terok.model.facts import Process
+from terok.model.ids import new_id
+from terok.model.task import Task
+from terok.paths import database_path
+from terok.store import Store, Writer
 
 BIN = Path(sys.executable).parent
 BASE = "mmdebstrap:trixie"
+TASKS, RUNNING = 1000, 50
 BARE = (sys.executable, "-c", "pass")
 OF_BARE, OF_PODMAN = 5.0, 4.0
 PREFIX = f"bench-{os.getpid()}"
-RUNS, LIVES = f"{PREFIX}-ran", f"{PREFIX}-runs"
+RUNS, LIVES, PROJECT = f"{PREFIX}-ran", f"{PREFIX}-runs", f"{PREFIX}-project"
 IMAGE = "localhost/terok-base:trixie"
 PODMAN = ("podman", "ps", "--all", "--format", "json")
 MEASURES = {
@@ -81,7 +87,11 @@ def verbs(scope: str) -> list[Verb]:
         *(f"terok-sandbox shield why example.org --container {LIVES}", "terok-sandbox shield profiles"),
         *(f"terok-sandbox shield check example.org --container {LIVES}", "terok-sandbox clearance list"),
         *("terok-sandbox supervisor status", f"terok-sandbox supervisor status {LIVES}"),
-        *(f"terok review {scope}", f"terok review {scope} {branch}", "terok vault status", "terok auth list"),
+        *("terok review", f"terok review {branch}", "terok vault status", "terok auth list", "terok project list"),
+        *("terok task list", "terok task list --json", "terok task list s:working", "terok task status @latest"),
+        *("terok task show @latest", "terok task why @latest", "terok status", "terok status -q", "terok op log"),
+        *(f"terok project show {PROJECT}", f"terok config resolved {PROJECT}", f"terok shield sets {PROJECT}"),
+        *("terok config paths", f"terok config explain run.memory --project {PROJECT}"),
     ]
     asking = [
         *("terok-sandbox list", "terok-executor list", "terok-executor list --sizes"),
@@ -94,6 +104,41 @@ def verbs(scope: str) -> list[Verb]:
         "images": [f"terok-executor preflight claude --base {BASE}"],
     }
     return [Verb(tuple(text.split()), measure) for measure, texts in measured.items() for text in texts]
+
+
+@contextmanager
+def recorded_tasks() -> Iterator[None]:
+    """Put a database with many tasks in the place of the user's while the block runs."""
+    place = database_path()
+    kept = place.with_name("kept")
+    files = [path for path in place.parent.glob(f"{place.name}*") if path.is_file()]
+    subprocess.run(["terok", "controller", "stop"], check=False, capture_output=True, timeout=60)
+    kept.mkdir(exist_ok=True)
+    for path in files:
+        path.rename(kept / path.name)
+    try:
+        with Store() as store, store.write() as writer:
+            for number in range(TASKS):
+                _record(writer, number)
+        yield
+    finally:
+        subprocess.run(["terok", "controller", "stop"], check=False, capture_output=True, timeout=60)
+        for path in place.parent.glob(f"{place.name}*"):
+            path.unlink()
+        for path in files:
+            (kept / path.name).rename(path)
+        kept.rmdir()
+
+
+def _record(writer: Writer, number: int) -> None:
+    task_id = new_id(secrets.token_bytes(8))
+    about = {"project": f"project-{number % 7}", "name": f"task-{number}", "agent": "demo", "mode": "headless"}
+    writer.add_task(Task(id=task_id, created=writer.at - number * 60, prompt="Fix the bug. " * 8, **about), {})
+    writer.begin(task_id, f"terok-bench-{task_id}")
+    if number < RUNNING:
+        writer.observe(task_id, process=Process(writer.at, "podman", "up", since=writer.at))
+    else:
+        writer.end(task_id, number % 3 // 2)
 
 
 @contextmanager
@@ -111,8 +156,12 @@ def scene() -> Iterator[str]:
                 quietly(*run, "--branch", f"terok/{RUNS}")
             quietly("terok-sandbox", "run", "--name", LIVES, "--detach", IMAGE, "sleep", "infinity")
             lines = quietly("terok-sandbox", "gate", "list").splitlines()
-            yield next(word for line in lines for word in line.split() if PREFIX in word)
+            answers = f"name: {PROJECT}\ngit: {{upstream: {project}}}\n"
+            quietly("terok", "project", "wizard", "--answers", "-", stdin=answers)
+            with recorded_tasks():
+                yield next(word for line in lines for word in line.split() if PREFIX in word)
     finally:
+        subprocess.run(["terok", "project", "delete", PROJECT], check=False, capture_output=True, timeout=60)
         for name in (RUNS, LIVES):
             subprocess.run(["terok-executor", "rm", name], check=False, capture_output=True, timeout=60)
 

@@ -1,6 +1,8 @@
 """A whole headless job, `terok-executor run`, against a clone and `podman run` of the same image and agent.
 
-    tools/bench job [--agent claude|demo] [--rounds N] [--files N]
+    tools/bench job [--agent claude|demo] [--rounds N] [--files N] [--task]
+
+With `--task` the job is `terok task run` of a project.
 
 One job of each kind in turn against the same scripted model; the bare one has the same user namespace, kind of network,
 environment and files, and asks the model directly. It is judged by the median of the turns' ratios. Phases are told
@@ -83,8 +85,8 @@ def repository(directory: Path, files: int) -> Path:
 class Jobs:
     """One repository, one agent and one scripted model; each call does a job from start to end."""
 
-    def __init__(self, folder: Path, agent: str, project: Path, key: str, url: str) -> None:
-        self.folder, self.project, self.key, self.url = folder, project, key, url
+    def __init__(self, folder: Path, agent: str, project: Path, key: str, url: str, *, task: str = "") -> None:
+        self.folder, self.project, self.key, self.url, self.task = folder, project, key, url, task
         self.roster = AgentRoster.load()
         self.agent = self.roster.agent(agent)
         self.image = quietly("terok-executor", "build", agent, "--base", BASE).split(": ")[0].strip()
@@ -139,6 +141,8 @@ class Jobs:
     def ours(self) -> None:
         """Run the executor, and note when it printed which line."""
         argv = ["terok-executor", "run", self.agent.name, str(self.project), "-p", PROMPT, "--base", BASE]
+        if self.task:
+            argv = ["terok", "task", "run", self.task, PROMPT]
         started, began = time.time(), time.monotonic()
         with subprocess.Popen([*argv, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
@@ -147,15 +151,17 @@ class Jobs:
             result = process.stdout.read()
         total = time.monotonic() - began
         said = "".join(line for _, line in lines)
-        if process.returncode or "Add a line" not in json.dumps(json.loads(result)["commits"]):
+        document = json.loads(result or "{}")
+        document = document.get("result", document)
+        if process.returncode or "Add a line" not in json.dumps(document.get("commits")):
             raise SystemExit(f"the run ended with {process.returncode}: {said}\n{result}")
-        name = json.loads(result)["container"]
+        name = document["container"]
         up = quietly(
             "podman", "inspect", "--format", "{{.State.StartedAt.Format `2006-01-02T15:04:05.000Z07:00`}}", name
         )
         self.times.ours.append(total)
         self.times.phases.append(_phases(lines, datetime.fromisoformat(up.strip()).timestamp() - started, total))
-        quietly("terok-executor", "rm", name)
+        quietly(*(("terok", "task", "delete", "@latest") if self.task else ("terok-executor", "rm", name)))
 
 
 def _phases(lines: list[tuple[float, str]], up: float, total: float) -> dict[str, float]:
@@ -183,6 +189,17 @@ def stub_provider(name: str, key: str) -> Iterator[str]:
             file.unlink() if before is None else file.write_bytes(before)
 
 
+def make_project(folder: Path, repository: Path, agent: str) -> str:
+    """Make a project of the repository and return its name."""
+    answers = folder / "answers.yml"
+    name = f"bench-{os.getpid()}"
+    answers.write_text(
+        f"name: {name}\ngit: {{upstream: {repository}}}\nagent: {{name: {agent}}}\nimage: {{base_image: '{BASE}'}}\n"
+    )
+    quietly("terok", "project", "wizard", "--answers", str(answers))
+    return name
+
+
 def report(times: Times, agent: str) -> int:
     """Print the figures; 1 if the budget is missed."""
     ratio = statistics.median(times.ratios)
@@ -202,6 +219,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/bench job", description=__doc__)
     parser.add_argument("--agent", default="claude", choices=("claude", "demo"))
     parser.add_argument("--rounds", type=int, default=5, help="turns, each with a job of each kind")
+    parser.add_argument("--task", action="store_true", help="a task of a project, not a run of the executor")
     parser.add_argument("--files", type=int, default=300, help="files of the repository")
     chosen = parser.parse_args()
     quietly("terok-executor", "setup")
@@ -212,12 +230,15 @@ def main() -> int:
     try:
         project = repository(folder / f"bench-{os.getpid()}", chosen.files)
         with stub_provider(provider, key) as url:
-            jobs = Jobs(folder, chosen.agent, project, key, url)
+            task = make_project(folder, project, chosen.agent) if chosen.task else ""
+            jobs = Jobs(folder, chosen.agent, project, key, url, task=task)
             jobs.turn()
             jobs.times = Times()  # the first turn warms caches
             for _ in range(chosen.rounds):
                 jobs.turn()
     finally:
+        if chosen.task:
+            subprocess.run(["terok", "project", "delete", f"bench-{os.getpid()}"], check=False, timeout=60)
         subprocess.run(["podman", "unshare", "rm", "-rf", str(folder)], check=False)
         shutil.rmtree(folder, ignore_errors=True)
     print(f"load {os.getloadavg()[0]:.1f}")

@@ -32,11 +32,11 @@ from pathlib import Path
 from _relay import relay
 from launch import memory
 from terok_sandbox.audit import read_audit
+from terok_sandbox.broker import serve
 from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar, VaultWiring
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.worker import serve
 
 SECRET = "sk-bench-0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 900}]}).encode()

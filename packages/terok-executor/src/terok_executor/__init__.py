@@ -101,6 +101,7 @@ with lazy_imports(globals()):
     from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
+    from terok_executor.reports.file import REPORTS as REPORTS
     from terok_executor.reports.file import ReportBatch as ReportBatch
     from terok_executor.reports.file import ReportCursor as ReportCursor
     from terok_executor.reports.file import read_reports as read_reports
@@ -129,6 +130,7 @@ with lazy_imports(globals()):
     from terok_executor.runner.preflight import Preflight as Preflight
     from terok_executor.runner.preflight import ensure_sandbox_ready as ensure_sandbox_ready
     from terok_executor.runner.result import RunResult as RunResult
+    from terok_executor.runner.result import TokenUse as TokenUse
     from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
     from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo
     from terok_executor.transcript.event import Tokens as Tokens

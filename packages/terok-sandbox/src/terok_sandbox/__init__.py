@@ -112,6 +112,7 @@ with lazy_imports(globals()):
     from terok_sandbox.values.facts import fact_from_json as fact_from_json
     from terok_sandbox.values.facts import fact_to_json as fact_to_json
     from terok_sandbox.values.host import ContainerState as ContainerState
+    from terok_sandbox.values.launch import SANDBOX_LABEL as SANDBOX_LABEL
     from terok_sandbox.values.launch import SecurityClass as SecurityClass
     from terok_sandbox.values.launch import Sharing as Sharing
     from terok_sandbox.values.launch import VolumeSpec as VolumeSpec

@@ -6,16 +6,18 @@ It holds secrets, and reads nothing that the container has sent but requests to 
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 from terok_sandbox.activity.feed import Feed, serve_feed
 from terok_sandbox.activity.state import BROKER
 from terok_sandbox.audit import AuditLog
+from terok_sandbox.errors import AuditError
 from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.shield.control import Connection
 from terok_sandbox.shield.protocol import Fields
 from terok_sandbox.vault import worker
-from terok_sandbox.vault.usage.budget import decision_of
+from terok_sandbox.vault.errors import BudgetError
 from terok_sandbox.vault.usage.meter import UsageMeter
 
 
@@ -24,9 +26,10 @@ def serve(ctx: WorkerContext) -> int:
     feed = Feed()
 
     def beside(meter: UsageMeter | None) -> Coroutine[Any, Any, None]:
-        if meter is not None:
+        if meter is not None and ctx.sidecar.vault is not None:
             meter.refresh()
-            feed.operations["budget"] = BudgetOperation(ctx, meter)
+            audit_path = ctx.sidecar.vault.audit_path
+            feed.operations["budget"] = BudgetOperation(audit_path, ctx.sidecar.container_name, meter)
         return serve_feed(feed, ctx.listeners.get(f"activity-{BROKER}"))
 
     return worker.serve(ctx, feed.tell, beside)
@@ -35,18 +38,20 @@ def serve(ctx: WorkerContext) -> int:
 class BudgetOperation:
     """Answers `budget` requests: how the limits stand, and a person's decision, which is recorded first."""
 
-    def __init__(self, ctx: WorkerContext, meter: UsageMeter) -> None:
-        self._ctx = ctx
+    def __init__(self, audit_path: Path, container: str, meter: UsageMeter) -> None:
+        self._audit_path = audit_path
+        self._container = container
         self._meter = meter
 
     async def __call__(self, _: Connection, request: Fields) -> Fields:
         """Carry out one request."""
-        sidecar = self._ctx.sidecar
-        if "answer" in request and sidecar.vault is not None:
-            answer, whose, limit, most = decision_of(request)
-            audit = AuditLog(sidecar.vault.audit_path, container=sidecar.container_name)
-            try:
-                audit.append("budget", answer=answer, whose=whose, limit=limit, most=most)
-            finally:
-                audit.close()
-        return self._meter.decide(request)
+        return self._meter.decide(request, self._record)
+
+    def _record(self, **decision: Any) -> None:
+        audit = AuditLog(self._audit_path, container=self._container)
+        try:
+            audit.append("budget", **decision)
+        except AuditError as error:
+            raise BudgetError(f"the decision cannot be recorded: {error.message}", hint=error.hint) from error
+        finally:
+            audit.close()

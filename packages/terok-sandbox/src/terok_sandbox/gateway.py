@@ -135,7 +135,9 @@ async def _parts(
             if name in ctx.listeners:
                 who = ctx.sidecar.container_name
                 parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who, tell=feed.tell)
-        for push in earlier_pushes(ctx.sidecar.gate.mirror, ctx.sidecar.container_name):
+        usage = ctx.sidecar.vault.usage if ctx.sidecar.vault is not None else None
+        launched = usage.started if usage is not None else 0.0
+        for push in earlier_pushes(ctx.sidecar.gate.mirror, ctx.sidecar.container_name, launched):
             feed.tell(push)
     for port in ctx.sidecar.loopback_ports:
         listener = ctx.listeners[loopback_listener(port).name]

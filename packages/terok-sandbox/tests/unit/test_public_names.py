@@ -10,11 +10,11 @@ PROMISED = """
 SandboxConfig SandboxConfigView Sandbox RunSpec VolumeSpec Sharing LifecycleHooks PerContainerResources
 allocate_per_container_resources GpuConfigError SAFE_ANNOTATION_KEYS ContainerRuntime PodmanRuntime KrunRuntime
 FakeRuntime CredentialDB SSHManager VaultStatus GitGate GateServer Shield ShieldState ClearanceHub ClearanceClient
-ClearanceEvent DoctorCheck CheckVerdict COMMANDS
+ClearanceEvent DoctorCheck CheckVerdict COMMANDS Activity ActivityFeed Budget
 """
 METHODS = {
     terok_sandbox.Sandbox: """run create start stop rm copy_to stream_logs wait_for_exit mint_gate_token gate_url
-        pre_start_args cleanup shield_state shield_up shield_down shield_quarantine""",
+        pre_start_args cleanup shield_state shield_up shield_down shield_quarantine activity budget decide_budget""",
     terok_sandbox.ContainerRuntime: """container containers_with_prefix image images exec exec_stdio force_remove
         reserve_port events""",
     terok_sandbox.GitGate: """sync pending_ops apply_pending_ops backups compare_vs_upstream branch_heads review

@@ -10,3 +10,4 @@ from terok_util import lazy_imports
 with lazy_imports(globals()):
     from terok.cli.tree import COMMANDS as COMMANDS
     from terok.errors import DemoError as DemoError
+    from terok.services.events import events as events

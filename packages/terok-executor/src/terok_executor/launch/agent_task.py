@@ -98,6 +98,7 @@ def start_agent(
         sealed=request.sealed,
         continue_command=run.continue_command,
         resume_command=run.resume_command,
+        unrestricted=request.unrestricted,
         holds_work=task.repo is not None and request.workspace is None,
     )
     on_line(f"starting {task.name}")

@@ -46,6 +46,7 @@ class RunRecord:
     holds_work: bool = False
     resume_command: Sequence[str] = ()
     session: str = ""
+    unrestricted: bool = True
 
 
 def checked_prompt(prompt: str) -> str:

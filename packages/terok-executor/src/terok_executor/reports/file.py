@@ -15,6 +15,7 @@ from terok_executor.reports.report import Report, parse_report
 
 FILE = "home/reports.jsonl"
 """Where it is below the task's directory; `terok-report` in the image writes it there."""
+REPORTS = FILE
 OLDER = f"{FILE}.old"
 MAX_READ = 512 * 1024
 """Bytes that are looked at in one call, the newest."""

@@ -33,6 +33,7 @@ from terok_executor.roster.spelling import (
     LineTemplate,
     OneOf,
     Protocol,
+    ReportKind,
     Section,
     Segment,
     Template,
@@ -270,7 +271,7 @@ class Tool(Section):
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Agent(Section):
-    """A file in `agents/`: one agent CLI."""
+    """A file in `agents/`: one agent CLI. Its hooks make `reports` of these kinds; silence about others says nothing."""
 
     name: str
     label: Line
@@ -282,6 +283,7 @@ class Agent(Section):
     headless: HeadlessSpec = HeadlessSpec()
     auto_approve: AutoApproveSpec = field(default_factory=AutoApproveSpec)
     session: SessionSpec = SessionSpec()
+    reports: tuple[ReportKind, ...] = ()
     provider: ProviderBinding
     env: Mapping[EnvName, LineTemplate] = field(default_factory=dict)
     config_files: tuple[ConfigFile, ...] = ()

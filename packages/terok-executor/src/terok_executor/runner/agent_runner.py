@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
@@ -28,7 +27,7 @@ from terok_executor.integrations.sandbox import (
     VolumeSpec,
 )
 from terok_executor.launch.agent_task import start_agent
-from terok_executor.launch.check import find_frontend, terminal_command
+from terok_executor.launch.check import find_frontend
 from terok_executor.launch.prepared import PreparedOptions, prepared_spec
 from terok_executor.launch.request import AgentRequest, RunOptions, ToolOptions, ToolRequest, agent_request
 from terok_executor.launch.resume import hand_over, resume
@@ -41,6 +40,7 @@ from terok_executor.runner.container_care import WEB_MARKER, ContainerCare, Outc
 from terok_executor.runner.conversation import Conversation, session_of
 from terok_executor.runner.delivery import read_delivery
 from terok_executor.runner.result import RunResult, collect_result
+from terok_executor.runner.terminal import send_message, terminal_words
 from terok_executor.transcript.event import TranscriptEvent
 from terok_executor.transcript.render import MAX_WIDTH, render_event
 from terok_executor.web.page import listen, load_page, serve_page
@@ -256,12 +256,16 @@ class AgentRunner(ContainerCare):
 
         With `agent` a new session starts with the container's agent, followed by a shell.
         """
-        inside = ["tmux", "new-session", "-A", "-s", "main"]
-        record = load_record(task_dir(name))
-        if agent and record is not None and record.agent in self.roster.agents:
-            started = terminal_command(self.roster.agents[record.agent], model=model)
-            inside.append(f"{shlex.join(started)}; exec bash -l")
-        return self.runtime.container(name).login_command(inside)
+        record = load_record(task_dir(name)) if agent else None
+        known = self.roster.agents.get(record.agent) if record is not None else None
+        return self.runtime.container(name).login_command(terminal_words(known, record, model))
+
+    def send(self, name: str, text: str) -> None:
+        """Give a message to the agent in a container's terminal, which may be at work; RequestError if none takes it.
+
+        An agent that works on a prompt without a terminal takes no more input until it ends, see `resume`.
+        """
+        send_message(self.sandbox, name, text)
 
     def restart(self, name: str) -> None:
         """Start a stopped container again; its workspace is unchanged, and a web page keeps its address."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,6 @@ from terok_util import TerokError
 
 from terok_sandbox.activity.state import HOST, Activity, Part
 from terok_sandbox.shield.control_client import ask, connect
-from terok_sandbox.shield.errors import BadMessage
 from terok_sandbox.shield.protocol import decode, encode
 from terok_sandbox.values.facts import Fact, Life, fact_from_json
 
@@ -35,7 +34,8 @@ class ActivityFeed:
 
     A reader that is slow gets fewer snapshots, never older ones: what it missed is in the next. A worker that is
     started anew is followed again, without a look at the clock while nothing happens. The iteration ends with the
-    container; before that, only a supervisor that is gone makes it try again, with growing pauses.
+    container (one that is started again is followed anew); before that, only a supervisor that is gone makes it try
+    again, with growing pauses.
 
     `sockets` are the feeds of the workers by name; one event loop.
     """
@@ -75,6 +75,8 @@ class ActivityFeed:
         await self._look_around()
         if not self._over:
             self._tasks = [asyncio.create_task(self._follow(name, path)) for name, path in self._sockets.items()]
+            for task in self._tasks:
+                task.add_done_callback(lambda _: self._changed.set())
             with suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_SNAPSHOT):
                     await self._heard.wait()
@@ -97,45 +99,53 @@ class ActivityFeed:
             raise StopAsyncIteration
         await self._changed.wait()
         self._changed.clear()
+        for task in self._tasks:
+            if task.done():
+                task.result()  # a fault of ours is not to look like silence
         news, self._news = tuple(self._news), []
         return replace(self._now, news=news)
 
     async def _follow(self, name: str, path: Path) -> None:
         backoff = 0.0
         while not self._over:
-            try:
-                await self._read(name, path)
-                backoff = 0.0
-            except (ConnectionRefusedError, FileNotFoundError):
-                backoff = min(max(_FIRST_BACKOFF, 2 * backoff), _LONGEST_BACKOFF)
-            except (OSError, ValueError, TerokError):
-                backoff = max(_FIRST_BACKOFF, backoff)
+            heard = False
+            with suppress(OSError, ValueError, TerokError):
+                async for fields in self._lines(path):
+                    heard = True
+                    await self._take(name, fields)
+            # Whoever was heard is back behind the same listener soon.
+            backoff = 0.0 if heard else min(max(_FIRST_BACKOFF, 2 * backoff), _LONGEST_BACKOFF)
             self._publish(unheard=self._now.unheard | {name})
             await self._look_around()
             if not self._over:
                 await asyncio.sleep(backoff)
 
-    async def _read(self, name: str, path: Path) -> None:
-        """Take in what one worker says until the connection ends."""
+    async def _lines(self, path: Path) -> AsyncIterator[dict[str, Any]]:
+        """Yield the snapshots and facts of one worker until the connection ends."""
         reader, writer = await asyncio.open_unix_connection(sock=connect(path, timeout=CONNECT_TIMEOUT), limit=MAX_LINE)
         request = encode("activity", follow=True)
         try:
             writer.write(request)
             while line := await reader.readline():
                 kind, fields = decode(line, limit=MAX_LINE)
-                if kind == "ok":
-                    part = read_snapshot(fields)
-                    await self._settle(name, part)
-                elif kind == "fact":
-                    number, fact = read_fact(fields)
-                    if fact is not None:
-                        self._add(name, number, fact)
-                elif kind == "lost":
+                if kind == "error":
+                    return
+                if kind == "lost":
                     writer.write(request)
-                elif kind == "error":
-                    raise BadMessage(str(fields.get("message")))
+                elif kind in ("ok", "fact"):
+                    yield fields
         finally:
             writer.close()
+
+    async def _take(self, name: str, fields: dict[str, Any]) -> None:
+        """Take in what a worker says: a snapshot, or one fact."""
+        if "facts" in fields:
+            await self._settle(name, read_snapshot(fields))
+            return
+        number, fact = read_fact(fields)
+        if fact is not None:
+            part = self._now.parts.get(name, Part()).add(number, fact)
+            self._publish({name: part}, news=[fact])
 
     async def _settle(self, name: str, part: Part) -> None:
         """Put a worker's snapshot in the place of what was known from it."""
@@ -146,10 +156,6 @@ class ActivityFeed:
         worker = self._now.workers.get(name)
         if (known.run and known.run != part.run) or (worker is not None and worker.state != "up"):
             await self._look_around()
-
-    def _add(self, name: str, number: int, fact: Fact) -> None:
-        part = self._now.parts.get(name, Part()).add(number, fact)
-        self._publish({name: part}, news=[fact])
 
     async def _look_around(self) -> None:
         """Take in what the host knows."""

@@ -84,6 +84,7 @@ class BudgetSection(Section):
     project: LimitsSection = LimitsSection()
     """Limits of all tasks of a project together."""
     on_limit: OnLimit = "refuse"
+    """A call beyond a limit is refused, or held until a person decides."""
 
 
 class ServicesSection(Section):

@@ -74,14 +74,18 @@ class PushReport:
                 yield from PushReport(False, ((new, ref),), self.findings, "git did not take it").facts("refused")
 
 
-def earlier_pushes(mirror: Path, container: str) -> list[Push]:
-    """Return the last push of each ref that a container made before, oldest first, as the mirror's reflogs say."""
+def earlier_pushes(mirror: Path, container: str, since: float) -> list[Push]:
+    """Return the last push of each ref that a container made, oldest first, as the mirror's reflogs say.
+
+    Before `since` (seconds since the epoch) another one may have had its name.
+    """
     logs = mirror / "logs"
     found = []
     for prefix in (HEADS, TAGS):
         for path in islice((logs / prefix).rglob("*"), MAX_LOGS):
             with suppress(OSError, ValueError):
-                if path.is_file() and (entry := _last_by(path, pusher(container).encode())) is not None:
+                entry = _last_by(path, pusher(container).encode()) if path.is_file() else None
+                if entry is not None and int(entry["at"]) >= int(since):
                     ref = Inside(os.fsencode(path.relative_to(logs)))
                     commit = entry["new"].decode()
                     found.append(Push(at=float(entry["at"]), ref=ref, state="landed", commit=commit))

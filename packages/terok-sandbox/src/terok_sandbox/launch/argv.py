@@ -158,7 +158,7 @@ def plan_launch(
 
 def _identity(spec: RunSpec, paths: LaunchPaths, facts: HostFacts, hostname: str) -> list[str]:
     annotations = {SIDECAR_ANNOTATION: str(paths.sidecar), **_HOOK_OUTPUT, **spec.annotations}
-    labels = {SANDBOX_LABEL: "1"} | ({SCOPE_LABEL: spec.wiring.scope} if spec.wiring.scope else {})
+    labels = {SANDBOX_LABEL: spec.container_name} | ({SCOPE_LABEL: spec.wiring.scope} if spec.wiring.scope else {})
     runtime = ["--runtime", spec.runtime] if spec.runtime else []
     return [
         *("--name", spec.container_name, "--hostname", hostname),

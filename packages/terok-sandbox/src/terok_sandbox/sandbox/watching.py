@@ -71,7 +71,8 @@ class HostView:
         if not said.get("prepared"):
             return [self._ask_podman(now)]
         self._id = said["container_id"] or self._id
-        facts: list[Fact] = [Life(at=_started(said["container_pid"], now), state="running")]
+        pid = said["container_pid"]
+        facts: list[Fact] = [Life(at=_started(pid, now), state="running", pid=pid)]
         for name, worker in said["workers"].items():
             facts.append(
                 Worker(at=now, name=name, state="up" if worker["pid"] else "down", restarts=worker["restarts"])
@@ -79,8 +80,8 @@ class HostView:
         return facts
 
     def _ask_podman(self, now: float) -> Life:
-        container = self._runtime.container(self._name)
         try:
+            container = self._runtime.container(self._name)
             state = container.state
             if state in _ALIVE:
                 try:
@@ -91,7 +92,7 @@ class HostView:
                 return Life(at=now, state="ended", exit_code=container.wait(_SETTLE))
             if state is ContainerState.CREATED:
                 return Life(at=now, state="created")
-        except EngineError:
+        except SandboxError:
             return Life(at=now, state="unknown")
         if not self._id:
             return Life(at=now, state="missing")

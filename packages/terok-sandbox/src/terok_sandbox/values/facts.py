@@ -189,7 +189,8 @@ class Life(Fact):
     """The container itself: `at` is when it started or was found to have ended.
 
     `unsupervised`: it runs, and its supervisor does not answer. `unknown`: Podman has not answered, which says nothing
-    about the container. `exit_code` is that of an ended one, if Podman still knows it.
+    about the container. `exit_code` is that of an ended one, if Podman still knows it; `pid` is the first process of a
+    running one.
     """
 
     kind = "container"
@@ -197,6 +198,7 @@ class Life(Fact):
 
     state: LifeState
     exit_code: int | None = None
+    pid: int = 0
 
 
 KINDS: Final[dict[str, type[Fact]]] = {

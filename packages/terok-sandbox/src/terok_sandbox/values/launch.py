@@ -24,7 +24,7 @@ programs for the processor's other instruction sets, which are killed otherwise.
 """
 SANDBOX_LABEL: Final = "ai.terok.sandbox"
 SCOPE_LABEL: Final = "ai.terok.scope"
-"""Podman labels of every sandboxed container."""
+"""Podman labels of every sandboxed container: the name that it was launched with, and its project."""
 OPT_OUTS: Final[tuple[OptOut, ...]] = get_args(OptOut)
 
 

@@ -161,6 +161,7 @@ async def _serve(
         agent = ContainerAgent(access, wiring.ssh_scope, container, wiring.audit_path)
         agent.start(listeners["ssh-agent"])
     telling = asyncio.create_task(beside(meter))
+    telling.add_done_callback(lambda _: stop.set())  # without a feed the next broker is better than this one
     try:
         await stop.wait()
     finally:

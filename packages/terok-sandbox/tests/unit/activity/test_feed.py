@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from terok_sandbox import unix_sockets
 from terok_sandbox.activity.client import ActivityFeed, read_snapshot
-from terok_sandbox.activity.feed import Feed, serve_feed
+from terok_sandbox.activity.feed import BURST, Feed, serve_feed
 from terok_sandbox.activity.state import Activity
 from terok_sandbox.shield.control import MAX_EVENTS, MAX_SUBSCRIBERS
 from terok_sandbox.shield.control_client import ask
@@ -82,7 +82,10 @@ async def test_a_snapshot_and_then_what_happens(path: Path, listener: socket.soc
         assert once.parts == later.parts and not once.unheard
 
 
-async def test_a_slow_reader_is_told_that_it_lost_lines_and_asks_again(path: Path, listener: socket.socket) -> None:
+async def test_a_slow_reader_is_told_that_it_lost_lines_and_asks_again(
+    path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terok_sandbox.activity.feed.BURST", 10_000.0)
     told = Feed()
     async with serving(told, listener):
         reader, writer = await asyncio.open_unix_connection(str(path))
@@ -99,12 +102,36 @@ async def test_a_slow_reader_is_told_that_it_lost_lines_and_asks_again(path: Pat
         assert seen == {number + 1: number for number in range(3 * MAX_EVENTS, 4 * MAX_EVENTS)}, "the newest are kept"
         assert read_snapshot(line) == read_snapshot(await asyncio.to_thread(ask, path, "activity"))
         writer.close()
+        await same_in_the_end(told, path, 3 * MAX_EVENTS)
 
-        async with following(path) as feed:
-            for number in range(3 * MAX_EVENTS):
-                told.tell(replace(fact(number), name=f"another {number}"))
-            whole = read_snapshot(await asyncio.to_thread(ask, path, "activity"))
-            await until(feed, lambda now: now.parts["broker"] == whole)
+
+async def test_of_a_flood_a_reader_hears_that_there_was_one_and_has_the_sum(
+    path: Path, listener: socket.socket
+) -> None:
+    told = Feed()
+    async with serving(told, listener):
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(encode("activity", follow=True))
+        await reader.readline()
+        for number in range(5000):
+            told.tell(fact(number))
+            await asyncio.sleep(0)  # whoever reads could keep up
+        heard = lines = 0
+        while heard < 5000:
+            line = json.loads(await reader.readline())
+            heard += line["count"] if line["type"] == "lost" else 1
+            lines += 1
+        assert BURST < lines < 2 * BURST
+        writer.close()
+        await same_in_the_end(told, path, 400)
+
+
+async def same_in_the_end(told: Feed, path: Path, count: int) -> None:
+    async with following(path) as feed:
+        for number in range(count):
+            told.tell(replace(fact(number), name=f"another {number}"))
+        whole = read_snapshot(await asyncio.to_thread(ask, path, "activity"))
+        await until(feed, lambda now: now.parts["broker"] == whole)
 
 
 async def test_while_nothing_happens_nobody_has_a_timer(path: Path, listener: socket.socket) -> None:

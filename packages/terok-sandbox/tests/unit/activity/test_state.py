@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.activity.client import read_fact
+from terok_sandbox.activity.feed import Feed
 from terok_sandbox.activity.state import MAX_OVER, MAX_STANDING, Activity, Part
 from terok_sandbox.values import facts
 from terok_sandbox.values.facts import (
@@ -88,11 +89,21 @@ def test_the_order_of_arrival_does_not_matter(told: list[Fact], random: Any) -> 
     assert {fact.key: fact for _, fact in part.facts} == {fact.key: fact for fact in told}, "the last word counts"
 
 
+@given(st.lists(FACTS, max_size=300))
+async def test_a_feed_keeps_what_its_reader_keeps(told: list[Fact]) -> None:
+    feed, part = Feed(), Part()
+    for number, fact in enumerate(told, 1):
+        feed.tell(fact)
+        part = part.add(number, fact)
+    reply = await feed.operations["activity"](None, {})  # type: ignore[arg-type]
+    assert [read_fact(row) for row in reply["facts"]] == part.facts
+
+
 def call(number: int, state: Any) -> ModelCall:
     return ModelCall(at=float(number), id=str(number), state=state, provider="p", began=0.0)
 
 
-def test_old_facts_go_first_those_that_are_over_before_those_that_stand() -> None:
+async def test_old_facts_go_first_those_that_are_over_before_those_that_stand() -> None:
     part = Part().add(1, Life(at=0, state="running")).add(2, call(2, "begun"))
     for number in range(3, 2000):
         part = part.add(number, call(number, "ended"))
@@ -100,6 +111,11 @@ def test_old_facts_go_first_those_that_are_over_before_those_that_stand() -> Non
     assert kept == [0, 2, *range(2000 - MAX_OVER, 2000)]
     for number in range(2000, 4000):
         part = part.add(number, call(number, "begun"))
+    feed = Feed()
+    for number in range(3, 4000):
+        feed.tell(call(number, "ended" if number < 2000 else "begun"))
+    kept = [row["at"] for row in (await feed.operations["activity"](None, {}))["facts"]]  # type: ignore[arg-type]
+    assert kept == [*range(2000 - MAX_OVER, 2000), *range(4000 - MAX_STANDING, 4000)]
     assert len(part.entries) == 1 + MAX_OVER + MAX_STANDING
     activity = Activity("c", {"broker": part})
     assert len(activity.calls) == MAX_STANDING and activity.calls[-1].at == 3999

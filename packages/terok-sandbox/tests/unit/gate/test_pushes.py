@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -86,6 +87,6 @@ def test_the_gate_tells_of_pushes_and_knows_them_again(
     assert refused.findings == 1 and "symlink" in refused.reason
     with suppress(FileNotFoundError):
         (gate.path / "logs/refs/heads/broken").write_bytes(b"\xff" * 9000)
-    again = earlier_pushes(gate.path, "task-1")
+    again = earlier_pushes(gate.path, "task-1", told[0].at)
     assert [(push.ref, push.state, push.commit) for push in again] == [("refs/heads/work", "landed", tip)]
-    assert earlier_pushes(gate.path, "task-2") == []
+    assert earlier_pushes(gate.path, "task-2", 0) == earlier_pushes(gate.path, "task-1", time.time() + 1) == []

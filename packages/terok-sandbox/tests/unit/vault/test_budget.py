@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.broker import BudgetOperation
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.facts import BudgetFact, Fact, ModelCall, UsageFact
 from terok_sandbox.values.limits import NO_LIMITS, Limits, OnLimit
@@ -436,10 +437,31 @@ async def test_only_so_many_calls_wait_and_a_client_that_leaves_waits_no_longer(
     assert it.bill.seen == 0
 
 
-async def test_a_decision_of_the_project_reaches_calls_held_elsewhere(shop: Open, files: Vault) -> None:
+async def test_a_client_that_leaves_with_much_unsaid_waits_no_longer(
+    shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.usage.budget.LOOK_SECONDS", 0.05)
+    it = await shop(Limits(requests=0), on_limit="hold")
+    (call,) = asking(it, 1, {**BODY, "filling": "y" * 3_000_000})
+    await until(lambda: it.meter.budget.held == 1)
+    call.cancel()
+    await until(lambda: it.meter.budget.held == 0)
+    assert it.bill.seen == 0
+
+
+async def test_a_decision_of_the_project_reaches_calls_held_elsewhere(
+    shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.usage.budget.RECHECK_SECONDS", 0.02)
     it = await shop(NO_LIMITS, on_limit="hold", project=Limits(requests=0))
     (held,) = asking(it, 1)
     await until(lambda: it.meter.budget.held == 1)
+    before = len(it.told)
+    refreshes: list[None] = []
+    refresh = it.meter.budget.refresh
+    monkeypatch.setattr(it.meter.budget, "refresh", lambda: refreshes.append(refresh()))
+    await until(lambda: len(refreshes) >= 3)
+    assert len(it.told) == before, "looking again changes nothing"
     other = replace(it.usage, journal=it.usage.journal.with_name("other.jsonl"), task="another")
     TaskBudget(other, lambda _: None).decide("raise", "project", "requests", 5)
     assert await held == 200
@@ -477,8 +499,22 @@ async def test_a_decision_that_cannot_be_carried_out_changes_nothing(
     it = await shop(Limits(requests=1), on_limit="hold")
     before = it.meter.decide({})
     with pytest.raises(BudgetError, match=problem):
-        it.meter.decide(request_)
+        it.meter.decide(request_, lambda **_: pytest.fail("only what can be carried out is recorded"))
     assert [{**row, "at": 0} for row in it.meter.decide({})["limits"]] == [{**row, "at": 0} for row in before["limits"]]
+
+
+async def test_what_cannot_be_recorded_does_not_take_effect(shop: Open) -> None:
+    it = await shop(Limits(requests=1), on_limit="hold")
+    operation, audit = BudgetOperation(it.vault.wiring.audit_path, CONTAINER, it.meter), it.vault.wiring.audit_path
+    await operation(None, {"answer": "raise", "limit": "requests", "most": 2})  # type: ignore[arg-type]
+    row = [row for row in it.vault.audit() if row["action"] == "budget"][-1]
+    assert (row["answer"], row["whose"], row["limit"], row["most"]) == ("raise", "task", "requests", 2.0)
+    audit.unlink()
+    audit.mkdir()
+    with pytest.raises(BudgetError, match="cannot be recorded"):
+        await operation(None, {"answer": "raise", "limit": "requests", "most": 3})  # type: ignore[arg-type]
+    assert dict(it.meter.budget.limits)["task"] == Limits(requests=2)
+    audit.rmdir()
 
 
 async def test_the_feed_tells_calls_and_usage(shop: Open) -> None:

@@ -13,4 +13,7 @@ _OURS = CommandDef(
     args=(ArgDef("agent", metavar="AGENT", nargs="?", help="which agent"), JSON),
 )
 _BELOW = next(node for node in EXECUTOR if node.name == "agents")
-AGENTS = CommandDef("agents", help=_BELOW.help, children=(*_BELOW.children, _OURS), source="terok")
+_CHILDREN = (
+    node.replace(handler="terok.cli.agents:choose") if node.name == "set" else node for node in _BELOW.children
+)
+AGENTS = CommandDef("agents", help=_BELOW.help, children=(*_CHILDREN, _OURS), source="terok")

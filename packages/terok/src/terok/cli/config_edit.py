@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from terok_util import namespace_config_dir
 
 from terok.cli.editor import open_editor
@@ -15,6 +17,4 @@ def edit(key: str | None, value: str | None, unset: bool) -> int:
     file = namespace_config_dir() / "config.yml"
     if key is None:
         open_editor(file, ["config", "validate"])
-    return edited(
-        key, value, unset, lambda change: edit_file(file, key, change, lambda text: check_host(file, text)), str(file)
-    )
+    return edited(key, value, unset, lambda change: edit_file(file, key, change, partial(check_host, file)), str(file))

@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from terok_util import show_row
 
+from terok.config import load_settings
+from terok.desktop.notices import notice_of, terminal_notice
+from terok.errors import UnknownTask
+from terok.model.task import Event
+from terok.services.events import events as feed
 from terok.store import Store
-from terok.wire import subscribe
 
-_AT_A_TIME = 1000
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 def events(follow: bool, after: int | None, as_json: bool) -> int:
     """Print events; with `follow` until interrupted, first a snapshot unless `after` says where to go on."""
-    if follow:
-        _follow(after, as_json)
-    seq = after or 0
-    with Store(create=False) as store:
-        while found := store.events_after(seq, _AT_A_TIME):
-            seq = found[-1].seq
-            for event in found:
-                _print(event._asdict(), as_json)
+    notify = load_settings().notify
+    rings = follow and notify.terminal and sys.stdout.isatty()
+    for happened in feed(follow=follow, after=after):
+        if isinstance(happened, Event):
+            _print(happened, as_json)
+            if rings:
+                _ring(happened, notify.states)
+        else:
+            row = {"type": "snapshot", **happened._asdict()}
+            show_row(row, as_json, f"{len(happened.tasks)} tasks, last event {happened.seq}")
     return 0
 
 
-def _follow(after: int | None, as_json: bool) -> None:
-    """Follow until interrupted; a controller that ends is followed by the next, from the same place."""
-    while True:
-        for kind, fields in subscribe(after):
-            after = int(fields["seq"])
-            if kind == "event":
-                _print(fields, as_json)
-            else:
-                tasks = fields["tasks"]
-                text = f"{len(tasks)} tasks, last event {after}"
-                show_row({"type": kind, **fields}, as_json, text)
+def _print(event: Event, as_json: bool) -> None:
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+    data = " ".join(f"{name}={value}" for name, value in event.data.items() if value not in (None, "", []))
+    text = f"{event.seq:>6}  {clock}  {event.task:8}  {event.kind}  {data}"
+    show_row({"type": "event", **event._asdict()}, as_json, text)
 
 
-def _print(fields: dict[str, Any], as_json: bool) -> None:
-    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(fields["at"]))
-    data = " ".join(f"{name}={value}" for name, value in fields["data"].items() if value not in (None, "", []))
-    show_row(
-        {"type": "event", **fields},
-        as_json,
-        f"{fields['seq']:>6}  {clock}  {fields['task']:8}  {fields['kind']}  {data}",
-    )
+def _ring(event: Event, states: Collection[str]) -> None:
+    """Have the terminal show a notification, if the event is worth one."""
+    with Store(create=False) as store, suppress(UnknownTask):
+        notice = notice_of(event, store.task(event.task), states)
+        if notice is not None:
+            sys.stdout.write(terminal_notice(notice))
+            sys.stdout.flush()

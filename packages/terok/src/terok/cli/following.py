@@ -65,22 +65,6 @@ class Output:
         self._stream.flush()
 
 
-def finish(tasks: Tasks, task: Task, output: Output) -> int:
-    """Stay with a task as its mode asks for; returns the agent's exit code, 0 for one that runs on."""
-    if task.mode == "web":
-        from terok.integrations.executor import AgentRunner
-
-        show({"task": task.id, "url": AgentRunner().web_url(task.container)}, output.as_json, _page(tasks, task))
-        return 0
-    if task.mode == "interactive":
-        from terok.cli.login import open_terminal
-
-        return open_terminal(tasks, task, started=True)
-    code = tasks.follow(task, output.line)
-    output.end()
-    return close(tasks, task, code, as_json=output.as_json)
-
-
 def close(tasks: Tasks, task: Task, code: int, *, as_json: bool) -> int:
     """Print what a run has brought; returns its exit code."""
     task = tasks.store.task(task.id)
@@ -97,11 +81,3 @@ def close(tasks: Tasks, task: Task, code: int, *, as_json: bool) -> int:
         print("\n".join(map(safe_text, words)), file=sys.stderr)
     tasks.seen(task)
     return code
-
-
-def _page(tasks: Tasks, task: Task) -> str:
-    from terok.integrations.executor import AgentRunner
-
-    short = tasks.short(task)
-    print(f"task {short} serves until `terok task stop {short}`", file=sys.stderr)
-    return AgentRunner().web_url(task.container)

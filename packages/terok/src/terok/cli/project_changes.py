@@ -61,6 +61,7 @@ def _suggestions(projects: Projects) -> Any:
         agents=tuple(AgentRoster.load().agents),
         agent=usual["agent.name"].value,
         base_image=usual["image.base_image"].value,
+        security_class=usual["gate.security_class"].value,
         taken=frozenset(one.name for one in projects.all()),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,4 +44,4 @@ def _choose(project: str | None, chosen: str, place: Path) -> None:
     from terok.config.edit import edit_file
 
     file = place / "config.yml"
-    edit_file(file, KEY, value, lambda content: check_host(file, content))
+    edit_file(file, KEY, value, partial(check_host, file))

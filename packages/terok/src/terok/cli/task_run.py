@@ -8,7 +8,8 @@ from typing import Any
 
 from terok_util import TerokError, UsageError, show
 
-from terok.cli.following import Output, detach_on_hangup, finish
+from terok.cli.following import Output, detach_on_hangup
+from terok.cli.staying import finish
 from terok.cli.task_options import overrides, read_prompt, request_fields
 from terok.cli.task_rows import document
 from terok.services import Tasks

@@ -192,6 +192,12 @@ DIFF = CommandDef(
     args=(_TASK, ArgDef("--stat", action="store_true", help="only how much"), JSON),
 )
 USAGE = CommandDef("usage", help="show what a task has used", handler="terok.cli.task_logs:usage", args=(_TASK, JSON))
+TIMELINE = CommandDef(
+    "timeline",
+    help="show what has happened to a task",
+    handler="terok.cli.task_logs:timeline",
+    args=(_TASK, TAIL, JSON),
+)
 AUDIT = CommandDef(
     "audit",
     help="show what a task did with credentials and where it wanted to connect",
@@ -240,7 +246,7 @@ TASK = CommandDef(
     help="run agents, and look after what they do",
     children=(
         *(RUN, NEW, LIST, SHOW, STATUS, WHY, LOGS, WAIT, STOP, RESTART, FOLLOWUP, SEND, ATTACH, RENAME, DIFF),
-        *(USAGE, AUDIT, REVOKE, ARCHIVE, RESTORE, DELETE),
+        *(USAGE, TIMELINE, AUDIT, REVOKE, ARCHIVE, RESTORE, DELETE),
     ),
     source="terok",
 )

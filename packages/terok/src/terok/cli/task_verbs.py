@@ -108,14 +108,13 @@ def _each(
         rows, failures = [], []
         for task in (one for one in chosen if one not in left):
             try:
-                said, error = verb(service, task), None
-            except TerokError as problem:
-                said, error = problem.message, problem
-                failures.append(problem)
-            rows.append({"task": task.id, "ok": error is None, "text": said})
-            if not as_json and (error is None or len(chosen) > 1):
-                stream = sys.stdout if error is None else sys.stderr
-                stream.write(safe_text(f"task {short[task.id]} ({task.name}) {_said(said, error)}") + "\n")
+                said, stream = verb(service, task), sys.stdout
+            except TerokError as error:
+                said, stream = f"FAILED: {error.message}", sys.stderr
+                failures.append(error)
+            rows.append({"task": task.id, "ok": stream is sys.stdout, "text": said})
+            if not as_json and (stream is sys.stdout or len(chosen) > 1):
+                stream.write(safe_text(f"task {short[task.id]} ({task.name}) {said}") + "\n")
                 stream.flush()
         rows += [{"task": task.id, "ok": False, "text": "it runs, and was not included"} for task in left]
         if left:
@@ -129,10 +128,6 @@ def _each(
     if len(chosen) == 1 and failures:
         raise failures[0]
     return 1 if failures else 0
-
-
-def _said(text: str, error: TerokError | None) -> str:
-    return text if error is None else f"FAILED: {text}"
 
 
 def _undelivered(service: Tasks, task: Task) -> str:

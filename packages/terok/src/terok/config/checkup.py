@@ -11,7 +11,7 @@ from terok_util import TerokError
 from terok.config.layers import PROJECT_FILE, Source, host_sources, read_scope
 from terok.config.owners import HOST, PROJECT, Owners
 from terok.config.project import project_directories, project_sources
-from terok.config.validation import check, problems
+from terok.config.validation import Problem, problems
 
 
 class Wrong(NamedTuple):
@@ -41,9 +41,27 @@ def problems_of_files(projects: Iterable[str] = ()) -> list[Wrong]:
     return found
 
 
-def check_host(file: Path, content: bytes) -> None:
-    """Raise ConfigError for the first thing that is wrong in a `config.yml`."""
-    check(read_scope(Source("user", file, content)), HOST)
+def check_change(file: Path, before: bytes, after: bytes, owners: Owners) -> None:
+    """Raise ConfigError for what a change makes wrong; what was wrong before can be mended one by one."""
+    known = {(problem.key, problem.text) for problem in _problems(file, before, owners)}
+    for problem in _problems(file, after, owners):
+        if (problem.key, problem.text) not in known:
+            raise problem.error()
+
+
+def check_host(file: Path, before: bytes, after: bytes) -> None:
+    """Raise ConfigError for what a change makes wrong in a `config.yml`."""
+    check_change(file, before, after, HOST)
+
+
+def check_project(file: Path, before: bytes, after: bytes) -> None:
+    """Raise ConfigError for what a change makes wrong in a `project.yml`."""
+    check_change(file, before, after, PROJECT)
+
+
+def _problems(file: Path, content: bytes, owners: Owners) -> list[Problem]:
+    level = "user" if owners is HOST else "project"
+    return problems(read_scope(Source(level, file, content)), owners)
 
 
 def _each_host() -> Iterator[Wrong]:

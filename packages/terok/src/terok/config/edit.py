@@ -10,10 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from terok_util import ConfigError, atomic_write, ensure_dir, read_config_file, safe_text, yaml
+from terok_util import (
+    ConfigError,
+    FileLock,
+    atomic_write,
+    ensure_dir,
+    namespace_state_dir,
+    read_config_file,
+    safe_text,
+    yaml,
+)
 
 _ABSENT = object()
-_STEP = "  "
+_LOCK_SECONDS = 10.0
 
 
 def edited(text: str, key: Sequence[str], value: Any, *, name: str = "the file") -> str:
@@ -35,23 +44,31 @@ def edited(text: str, key: Sequence[str], value: Any, *, name: str = "the file")
     raise ConfigError(f"{name}: {'.'.join(key)} cannot be changed", hint="edit the file by hand")
 
 
-def edit_file(file: Path, key: str, value: Any, check: Callable[[bytes], None]) -> bool:
+def edit_file(file: Path, key: str, value: Any, check: Callable[[bytes, bytes], None]) -> bool:
     """Write another value of a key into a file, which may be missing; return whether that changed it.
 
-    `check` is given the new content, and raises an error to keep the old one.
+    `check` is given the old and the new content, and raises an error to keep the old one. Edits of two programs take
+    turns. A link is followed: people keep such files elsewhere.
     """
-    before = read_config_file(file)
-    try:
-        text = before.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not UTF-8 (byte {error.start})") from error
-    after = edited(text, key.split("."), value, name=str(file)).encode()
-    if after == text.encode():
-        return False
-    check(after)
-    ensure_dir(file.parent)
-    atomic_write(file, after, mode=(file.stat().st_mode & 0o777) if file.exists() else 0o600)
-    return True
+    with editing():
+        target = file.resolve()
+        before = read_config_file(target)
+        try:
+            text = before.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{file} is not UTF-8 (byte {error.start})") from error
+        after = edited(text, key.split("."), value, name=str(file)).encode()
+        if after == text.encode():
+            return False
+        check(before, after)
+        ensure_dir(target.parent)
+        atomic_write(target, after, mode=(target.stat().st_mode & 0o777) if target.exists() else 0o600)
+        return True
+
+
+def editing() -> FileLock:
+    """Return the lock that whoever writes configuration files holds."""
+    return FileLock(ensure_dir(namespace_state_dir()) / "config.lock", timeout=_LOCK_SECONDS)
 
 
 def read_value(text: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from terok_util import ConfigStack, deep_merge, lean_dataclass
@@ -14,7 +13,8 @@ from terok.config.layers import host_sources, read_scope, resolve
 from terok.config.project import project_sources, project_stack
 from terok.errors import UnknownProject
 
-_MISSING = object()
+INHERIT = "_inherit"
+_MISSING, _DROPPED = object(), object()
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +60,12 @@ def settings_of(project: str | None = None, *, preset: str | None = None) -> dic
         ConfigError: A layer is wrong; the message names file, line and key.
     """
     sources = host_sources() if project is None else project_sources(project)
-    more = json.dumps([project, preset])
     found = kept(
-        "explained",
+        "explained" if project is None else f"explained-{project}",
         lambda: _explained(sources, project, preset),
-        sources=[*((str(source.path), source.content) for source in sources), ("more", more.encode())],
+        sources=[*((str(source.path), source.content) for source in sources), ("preset", json.dumps(preset).encode())],
         kinds=KINDS,
-        variant=more,
+        variant=preset or "",
     )
     return {setting.key: setting for setting in found}
 
@@ -111,17 +110,33 @@ def _explained(sources: Iterable[Any], project: str | None, preset: str | None) 
     )
 
 
-def _layers(stack: ConfigStack, path: str) -> Iterable[SetValue]:
+def _layers(stack: ConfigStack, path: str) -> list[SetValue]:
+    """Return the layers that say something of a key, without those that a higher one drops as a whole."""
     parts = tuple(path.split("."))
+    found: list[SetValue] = []
     for scope in stack.scopes:
-        value = _at(deep_merge({}, scope.data), path, _MISSING)
-        if value is not _MISSING:
-            yield SetValue(
-                level=scope.level,
-                value=value,
-                file=str(scope.source or ""),
-                line=next((scope.lines[step] for step in (parts, parts[:-1]) if step in scope.lines), 0),
-            )
+        value = _said(scope.data, parts)
+        if value is _DROPPED:
+            found = []
+        elif value is not _MISSING:
+            line = next((scope.lines[step] for step in (parts, parts[:-1]) if step in scope.lines), 0)
+            found.append(SetValue(level=scope.level, value=value, file=str(scope.source or ""), line=line))
+    return found
+
+
+def _said(data: Any, parts: tuple[str, ...]) -> Any:
+    """Return what one layer says of a key, None where it takes the key away."""
+    for part in parts:
+        if not isinstance(data, Mapping):
+            return None
+        if part not in data:
+            return _DROPPED if data.get(INHERIT) is False else _MISSING
+        data = data[part]
+        if data is None:
+            return None
+        if isinstance(data, str) and data == INHERIT:
+            return _MISSING
+    return deep_merge({}, {"value": data})["value"]
 
 
 def _at(data: Mapping[str, Any], path: str, default: Any) -> Any:
@@ -131,10 +146,3 @@ def _at(data: Mapping[str, Any], path: str, default: Any) -> Any:
             return default
         node = node[part]
     return node
-
-
-def configuration_files() -> list[Path]:
-    """Return the places of `config.yml`, the lowest layer first, whether it is there or not."""
-    from terok_util import namespace_config_dir, system_config_dir
-
-    return [*dict.fromkeys((system_config_dir() / "config.yml", namespace_config_dir() / "config.yml"))]

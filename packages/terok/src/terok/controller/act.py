@@ -15,6 +15,7 @@ from terok_util import TerokError, safe_text
 
 from terok.controller.interruptions import RESUMING
 from terok.services import Tasks
+from terok.services.retention import tidy
 
 
 def main(words: list[str]) -> int:
@@ -64,10 +65,11 @@ def _recover(tasks: Tasks, task_id: str) -> None:
 
 
 def _record(tasks: Tasks, task_id: str) -> bool:
-    """Record the end of a run that the engine tells of."""
+    """Record the end of a run that the engine tells of; of one that was to stop, also that it is gone."""
     task = tasks.store.task(task_id)
     process = tasks.store.facts(task_id).process
-    if task.ended is not None or process is None or process.word != "exited":
+    gone = task.desired != "running" and process is not None and process.word == "gone"
+    if task.ended is not None or process is None or not (gone or process.word == "exited"):
         return False
     return tasks.record_exit(task, process.exit_code, at=process.since)
 
@@ -102,10 +104,8 @@ def _settings(tasks: Tasks) -> dict[str, Any]:
 
 
 def _tidy(tasks: Tasks) -> float | None:
-    """Finish operations that were cut off, expire old ones, and return when the next one is due."""
-    for error in tasks.operations.finish():
-        _say(error.message)
-    return tasks.operations.expire(time.time())
+    """Let expire what is due, and return when the next thing is."""
+    return tidy(tasks, time.time())
 
 
 def _say(line: str) -> None:

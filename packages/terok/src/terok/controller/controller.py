@@ -19,11 +19,15 @@ from terok.controller.interruptions import RESUMING, may_resume, was_cut_off
 from terok.controller.limits import WAITED, may_wait, wait_for_reset
 from terok.controller.notifying import Notifying
 from terok.controller.planning import Act, Plan, View, plan
+from terok.controller.processor import Processor
+from terok.controller.reports import Reports
 from terok.controller.rules import Rules, rules_from_json
 from terok.controller.server import Server
 from terok.desktop.awake import Awake
+from terok.integrations.executor import task_dir
 from terok.integrations.sandbox import is_locked_down
 from terok.model.admission import Limits
+from terok.model.facts import Cpu
 from terok.paths import tasks_dir
 from terok.store import own_lease
 from terok.store.reading import CONTROLLER
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from terok.controller.inotify import Watcher
     from terok.integrations.sandbox import Sandbox
     from terok.store import Store
 
@@ -49,8 +54,8 @@ _log = logging.getLogger(__name__)
 class Controller:
     """Looks after the tasks of one database until there is nothing to do."""
 
-    def __init__(self, store: Store, sandbox: Sandbox) -> None:
-        self._store, self._sandbox = store, sandbox
+    def __init__(self, store: Store, sandbox: Sandbox, watcher: Watcher) -> None:
+        self._store, self._sandbox, self._watcher = store, sandbox, watcher
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._alarm = Alarm(self._wake.set)
@@ -58,7 +63,10 @@ class Controller:
         self._awake = Awake()
         self._awakening: asyncio.Task[None] | None = None
         self._children = Children(self._wake.set)
-        self._followers: dict[str, asyncio.Task[None]] = {}
+        self._followers: dict[str, Follower] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._processor = Processor()
+        self._reports: dict[str, Reports] = {}
         self._rules: Rules | None = None
         self._failed: dict[Act, int] = {}
         self._not_before: dict[Act, float] = {}
@@ -111,9 +119,9 @@ class Controller:
         self._wake.set()
 
     async def _end(self) -> None:
-        for task in self._followers.values():
+        for task in self._following.values():
             task.cancel()
-        await asyncio.gather(*self._followers.values(), return_exceptions=True)
+        await asyncio.gather(*self._following.values(), return_exceptions=True)
         await self._children.close()
         await self._notifying.close()
         await self.server.close()
@@ -147,20 +155,30 @@ class Controller:
 
     def _settle(self, now: float) -> dict[str, float]:
         """Judge again what time has changed; return when it will next, by task."""
-        doubts, due = {}, []
+        doubts, due, at_work = {}, [], []
         for task in self._store.tasks(now=float("-inf")):
             if task.trashed is not None or (task.group == "over" and task.doubt_at is None):
                 continue
             state = self._store.state(task.id, now=now)
             if state.doubt_at is not None:
                 doubts[task.id] = state.doubt_at
-            if state.word != task.word or " ".join(state.also) != task.also:
+            busy = state.word in ("working", "waiting", "unknown") and self._is_busy(task.id)
+            if busy and state.word != "working":
+                doubts[task.id] = now  # it works on: look again when that is recorded
+                at_work.append(task.id)
+            elif state.word != task.word or " ".join(state.also) != task.also:
                 due.append(task.id)
-        if due:
+        if due or at_work:
             with self._store.write(now) as writer:
                 for task_id in due:
                     writer.judge_again(task_id)
+                for task_id in at_work:
+                    writer.observe(task_id, cpu=Cpu(now, "cgroup"))
         return doubts
+
+    def _is_busy(self, task_id: str) -> bool:
+        follower = self._followers.get(task_id)
+        return follower is not None and follower.pid > 0 and self._processor.look(task_id, follower.pid)
 
     def _view(self, now: float, doubts: Mapping[str, float]) -> View:
         running = self._children.running
@@ -213,14 +231,18 @@ class Controller:
         self._alarm.set(min(deadlines, default=None))
 
     def _follow(self, containers: Mapping[str, str]) -> None:
-        for task_id in [one for one, task in self._followers.items() if task.done() or one not in containers]:
-            self._followers.pop(task_id).cancel()
+        for task_id in [one for one, task in self._following.items() if task.done() or one not in containers]:
+            self._following.pop(task_id).cancel()
+            self._reports.pop(task_id).close()
+            self._processor.forget(task_id)
+            del self._followers[task_id]
         for task_id, container in containers.items():
             if task_id not in self._followers:
                 follower = Follower(self._store, self._sandbox, task_id, container)
                 task = self._loop.create_task(follower.run())
                 task.add_done_callback(lambda _: self._wake.set())
-                self._followers[task_id] = task
+                self._followers[task_id], self._following[task_id] = follower, task
+                self._reports[task_id] = Reports(self._store, self._watcher, task_id, task_dir(container))
 
     def _wait_for_limits(self, rules: Rules, now: float) -> None:
         """Put runs that a provider's limit has ended in the queue, where a person has allowed it."""

@@ -34,6 +34,8 @@ class Follower:
         self._store, self._sandbox = store, sandbox
         self._task, self._container = task_id, container
         self._told: dict[str, Fact | None] = {}
+        self.pid = 0
+        """The container's first process, once it is known."""
 
     async def run(self) -> None:
         """Record facts as they come; a feed that breaks off is silence, and tried again with growing pauses."""
@@ -43,6 +45,7 @@ class Follower:
                 feed = self._sandbox.activity(self._container)
                 async with feed:
                     async for activity in feed:
+                        self.pid = activity.life.pid if activity.life is not None else 0
                         self._record(facts_of(activity, time.time()))
                         pause = FIRST_PAUSE
                 return

@@ -48,13 +48,13 @@ def main() -> int:
 async def _serve(store: Store, path: Path) -> None:
     from terok.integrations.sandbox import Sandbox
 
-    controller = Controller(store, Sandbox())
+    watcher = Watcher()
+    controller = Controller(store, Sandbox(), watcher)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, partial(controller.stop, leave=True))
-    watcher = Watcher()
-    watches = _watch(watcher)
-    loop.add_reader(watcher, lambda: _look(controller, watcher, watches))
+    _watch(controller, watcher)
+    loop.add_reader(watcher, watcher.tell)
     try:
         with _listening(path) as listener:
             await controller.run(listener)
@@ -63,25 +63,30 @@ async def _serve(store: Store, path: Path) -> None:
         watcher.close()
 
 
-def _watch(watcher: Watcher) -> dict[int, str]:
+def _watch(controller: Controller, watcher: Watcher) -> None:
     """Watch the database, every commit to which writes to its log, and the configuration."""
-    watches = {watcher.watch(database_path().parent, MODIFIED): "state"}
-    for directory in (config_dir(), projects_dir()):
-        with suppress(OSError):
-            watches[watcher.watch(directory, MODIFIED | MOVED_TO | CREATED | DELETED)] = "config"
-    return watches
-
-
-def _look(controller: Controller, watcher: Watcher, watches: dict[int, str]) -> None:
     log = f"{database_path().name}-wal"
-    for number, mask, name in watcher.read():
-        if watches.get(number) == "state":
-            if mask & GONE:
-                controller.stop()  # there is nothing left to look after
-            elif name == log:
-                controller.changed()
-        else:
-            controller.reload()
+
+    def written(mask: int, name: str) -> None:
+        if mask & GONE:
+            controller.stop()  # there is nothing left to look after
+        elif name == log:
+            controller.changed()
+
+    watcher.watch(database_path().parent, MODIFIED, written)
+    _watch_configuration(controller, watcher)
+
+
+def _watch_configuration(controller: Controller, watcher: Watcher) -> None:
+    """Have the settings read again when they change; also those of projects that are made later."""
+
+    def changed(mask: int, name: str) -> None:
+        _watch_configuration(controller, watcher)
+        controller.reload()
+
+    for directory in (config_dir(), projects_dir(), *projects_dir().glob("*/")):
+        with suppress(OSError):
+            watcher.watch(directory, MODIFIED | MOVED_TO | CREATED | DELETED, changed)
 
 
 def _listening(path: Path) -> socket.socket:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from terok.model.task import Task
 
 Verb = Literal["start", "record", "deliver", "resume", "recover"]
-STARTING: Final = ("deliver", "resume")
-"""Acts that start a container, beside `start` itself: none after a panic."""
 COURTESY: Final = 3.0
 """Seconds that a front end which follows a run has to record its end by itself."""
 
@@ -71,7 +69,7 @@ def plan(view: View) -> Plan:
         if _runs(task):
             follow[task.id] = task.container
         act = _due(task, view)
-        if act is None or (view.limits.stopped and act.verb in STARTING):
+        if act is None:
             continue
         when = max(view.not_before.get(act, 0.0), _when(act, task))
         if when <= view.now:
@@ -93,15 +91,16 @@ def _runs(task: Task) -> bool:
 
 
 def _due(task: Task, view: View) -> Act | None:
-    """Return what has to be done about one task, whenever it may be."""
+    """Return what has to be done about one task, whenever it may be; after a panic nothing that starts one."""
     if task.id in view.left_alone:
         return Act("recover", task.id)
+    may_start = task.desired == "running" and not view.limits.stopped
     if task.started is not None and task.ended is None and task.process != "up":
-        if task.desired == "running" and task.id in view.interrupted:
+        if may_start and task.id in view.interrupted:
             return Act("resume", task.id)
-        if task.process == "exited":
+        if task.process == "exited" or task.desired != "running":
             return Act("record", task.id)
-    if task.ended is not None and task.desired == "running" and task.id in view.written and task.mode == "headless":
+    if task.ended is not None and may_start and task.id in view.written and task.mode == "headless":
         return Act("deliver", task.id)
     return None
 

@@ -82,8 +82,8 @@ class Server:
         return self._answers[kind]()
 
     async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, after: Any) -> None:
-        """Send a snapshot, unless `after` is a number of an event, and then events until the peer hangs up."""
-        if type(after) is int:
+        """Send a snapshot, unless `after` is the number of an event that is kept, and then events."""
+        if type(after) is int and after >= self._store.first_seq() - 1:
             seq, answer = after, dict[str, Any](seq=after)
         else:
             snapshot = self._store.snapshot()

@@ -6,8 +6,8 @@ from terok_util import lazy_imports
 
 with lazy_imports(globals()):
     from terok.engines.local import LocalEngine as LocalEngine
+    from terok.engines.named import engine_named as engine_named
     from terok.engines.protocol import Engine as Engine
-    from terok.engines.protocol import Launch as Launch
-    from terok.engines.protocol import Started as Started
-    from terok.engines.protocol import container_name as container_name
-    from terok.engines.protocol import engine_named as engine_named
+    from terok.engines.values import Launch as Launch
+    from terok.engines.values import Started as Started
+    from terok.engines.values import container_name as container_name

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from terok.engines.probe import probe
+from terok_util import TerokError
+
+from terok.engines.probe import launched, probe
+from terok.engines.values import Started
 from terok.errors import TaskError
-from terok.integrations.executor import AgentRequest, AgentRunner, Outcome, load_record, reported_delivery, task_dir
-from terok.integrations.sandbox import EngineTimeout
+from terok.integrations.executor import AgentRequest, AgentRoster, AgentRunner, Outcome, load_record, reported_delivery, task_dir
+from terok.integrations.sandbox import ContainerState, EngineTimeout
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from terok.engines.protocol import Launch, Say, Started
+    from terok.engines.values import Launch, Say
     from terok.integrations.executor import Delivery, RunRecord, RunResult
     from terok.model.facts import Process, Silence
 
@@ -48,12 +52,12 @@ class LocalEngine:
 
     def start(self, launch: Launch) -> Started:
         """Start a task; the executor's errors pass."""
-        from terok.engines.protocol import Started
-
         fields = dict(launch.request)
         port = fields.pop("port", None)
         request = AgentRequest(**{**fields, "name": launch.container, "workspace": launch.workspace})
-        runner = AgentRunner(on_line=self._say, image=launch.image, cfg=launch.config)
+        roster = AgentRoster.shared()
+        runner = AgentRunner(on_line=self._say, image=launch.image, cfg=launch.config, roster=roster)
+        self._clear_half_made(launch.container)
         began = time.time()
         if launch.mode == "web":
             runner.start_web(request, port=port)
@@ -72,6 +76,13 @@ class LocalEngine:
             branch=record.branch,
             url=runner.web_url(record.container) if launch.mode == "web" else "",
         )
+
+    def _clear_half_made(self, container: str) -> None:
+        """Remove a container that was made and never started: its launch was killed in the middle."""
+        sandbox = self.runner.sandbox
+        left = sandbox.config.sidecar_path(container).exists()
+        if left and sandbox.runtime.container(container).state is ContainerState.CREATED:
+            sandbox.rm(container)
 
     def probe(self, containers: Mapping[str, str]) -> Mapping[str, Process | Silence]:
         """Ask Podman once for all of them."""
@@ -101,14 +112,16 @@ class LocalEngine:
 
     def stop(self, container: str, timeout: int) -> None:
         """Stop a container, with time for its commits to reach the gate."""
-        self.runner.stop(container, timeout=timeout)
+        with _renaming_told(container):
+            self.runner.stop(container, timeout=timeout)
 
     def restart(self, container: str, prompt: str | None = None) -> None:
         """Start a container again; with a prompt its agent goes on in the same conversation."""
-        if prompt is None:
-            self.runner.restart(container)
-        else:
-            self.runner.resume(container, prompt=prompt)
+        with _renaming_told(container):
+            if prompt is None:
+                self.runner.restart(container)
+            else:
+                self.runner.resume(container, prompt=prompt)
 
     def hand_over(self, container: str) -> Delivery:
         """Start a container that has ended only to hand its work over, and wait for that."""
@@ -163,7 +176,29 @@ class LocalEngine:
 
     def remove(self, container: str) -> None:
         """Remove a container, its tokens and records."""
+        _refuse_renamed(container)
         self.runner.remove(container, force=True)
+
+
+@contextmanager
+def _renaming_told(container: str) -> Iterator[None]:
+    """Say so if the block fails because a container was renamed by hand."""
+    try:
+        yield
+    except TerokError:
+        _refuse_renamed(container)
+        raise
+
+
+def _refuse_renamed(container: str) -> None:
+    row = None
+    with suppress(TerokError):
+        row = launched().get(container)
+    if row is not None and row.name != container:
+        raise TaskError(
+            f"container {container} was renamed to {row.name}",
+            hint=f"give it its name back: `podman rename {row.name} {container}`",
+        )
 
 
 def _record(container: str) -> RunRecord:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import TerokError
 
-from terok.integrations.sandbox import ContainerState, PodmanRuntime
+from terok.integrations.sandbox import SANDBOX_LABEL, ContainerState, PodmanRuntime
 from terok.model.facts import Process, Silence
 
 if TYPE_CHECKING:
@@ -16,21 +16,31 @@ if TYPE_CHECKING:
     from terok.integrations.sandbox import ContainerSummary
 
 SOURCE = "podman"
-_PREFIX = "terok-"
 _UP = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
 
 
 def probe(containers: Mapping[str, str]) -> dict[str, Process | Silence]:
-    """Return a fact for every task, whose container's name is the value; `Silence` if Podman does not answer."""
+    """Return a fact for every task, whose container's name is the value; `Silence` if Podman does not answer.
+
+    A container is known by the name that it was launched with: one that was renamed by hand is still there.
+    """
     if not containers:
         return {}
     try:
-        rows = {row.name: row for row in PodmanRuntime().containers_with_prefix(_PREFIX)}
+        rows = launched()
     except TerokError as error:
         silence = Silence(time.time(), SOURCE, error.message)
         return dict.fromkeys(containers, silence)
     now = time.time()
     return {task: fact_of(rows.get(name), now) for task, name in containers.items()}
+
+
+def launched() -> dict[str, ContainerSummary]:
+    """Return all sandboxed containers by the name that they were launched with; EngineError without an answer."""
+    rows = PodmanRuntime().containers_with_prefix("")
+    # Those of an earlier version have no name there, and are known by the one that they have.
+    by_name = {row.name: row for row in rows if SANDBOX_LABEL in row.labels}
+    return by_name | {row.labels[SANDBOX_LABEL]: row for row in by_name.values()}
 
 
 def fact_of(row: ContainerSummary | None, now: float) -> Process:

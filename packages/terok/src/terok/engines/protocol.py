@@ -1,58 +1,16 @@
-"""What a place where tasks run has to do, and the values that pass to and fro."""
+"""The protocol of a place where tasks run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-from terok.errors import TaskError
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from terok.engines.values import Launch, Started
     from terok.integrations.executor import Delivery, Outcome, RunResult
-    from terok.integrations.sandbox import SandboxConfig
     from terok.model.facts import Process, Silence
-
-Say = Callable[[str], None]
-"""Takes a line of progress."""
-
-
-def container_name(project: str, task: str) -> str:
-    """Return the name of a task's container."""
-    return f"terok-{project}-{task}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """A task as an engine starts it.
-
-    `request` has fields of the executor's `AgentRequest` by name, as JSON values, and the `port` of a web page.
-    `workspace` is a directory of the host; None if the container keeps its own. `image` is the reference of a ready
-    image, None for the agent's own. `config` is what the sandbox allows this task.
-    """
-
-    container: str
-    mode: str
-    request: Mapping[str, Any]
-    workspace: Path | None
-    config: SandboxConfig
-    image: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """A task that has been started: what the engine calls it, when it began, where its commits arrive."""
-
-    container: str
-    container_id: str
-    started: float
-    agent: str
-    provider: str
-    scope: str
-    branch: str
-    url: str = field(default="", repr=False)
-    """Address of the task's web page, with its token."""
 
 
 class Engine(Protocol):
@@ -111,12 +69,3 @@ class Engine(Protocol):
 
     def remove(self, container: str) -> None:
         """Remove a container with everything kept for it; its work must be elsewhere by then."""
-
-
-def engine_named(name: str, say: Say | None = None) -> Engine:
-    """Return the engine of this name; TaskError if there is none."""
-    if name == "local":
-        from terok.engines.local import LocalEngine
-
-        return LocalEngine(say)
-    raise TaskError(f"there is no engine {name!r}", hint="tasks run on this machine: `local`")

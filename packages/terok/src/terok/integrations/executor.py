@@ -7,6 +7,7 @@ from terok_util import lazy_imports
 with lazy_imports(globals()):
     from terok_executor import COMMANDS as COMMANDS
     from terok_executor import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
+    from terok_executor import REPORTS as REPORTS
     from terok_executor import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor import Agent as Agent
     from terok_executor import AgentRequest as AgentRequest
@@ -22,16 +23,20 @@ with lazy_imports(globals()):
     from terok_executor import OneOf as OneOf
     from terok_executor import Outcome as Outcome
     from terok_executor import Provider as Provider
+    from terok_executor import ReportBatch as ReportBatch
+    from terok_executor import ReportCursor as ReportCursor
     from terok_executor import RunRecord as RunRecord
     from terok_executor import RunResult as RunResult
     from terok_executor import StoredImage as StoredImage
     from terok_executor import Tool as Tool
+    from terok_executor import TokenUse as TokenUse
     from terok_executor import TranscriptEvent as TranscriptEvent
     from terok_executor import TranscriptReader as TranscriptReader
     from terok_executor import allow_lines as allow_lines
     from terok_executor import build_project_image as build_project_image
     from terok_executor import host_identity as host_identity
     from terok_executor import load_record as load_record
+    from terok_executor import read_reports as read_reports
     from terok_executor import remove_images as remove_images
     from terok_executor import render_event as render_event
     from terok_executor import reported_delivery as reported_delivery

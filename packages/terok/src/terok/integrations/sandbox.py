@@ -7,6 +7,7 @@ from terok_util import lazy_imports
 with lazy_imports(globals()):
     from terok_sandbox import COMMANDS as COMMANDS
     from terok_sandbox import GATE_VERBS as GATE_VERBS
+    from terok_sandbox import SANDBOX_LABEL as SANDBOX_LABEL
     from terok_sandbox import Activity as Activity
     from terok_sandbox import AuditLog as AuditLog
     from terok_sandbox import Budget as Budget

@@ -9,10 +9,10 @@ from terok.services.deletion import deliver, save_output
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok.services.tasks import Tasks
+    from terok.services.task_ends import TaskEnds
 
 
-def carry_out(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Remove the container, once its work and its output are elsewhere."""
     task = tasks.store.task(str(details["task"]))
     save_output(tasks, task)
@@ -22,11 +22,11 @@ def carry_out(tasks: Tasks, details: Mapping[str, Any]) -> None:
     tasks.engine(task).remove(task.container)
 
 
-def take_back(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Put the task among the others again; `restart` makes a container for its workspace."""
     with tasks.store.write() as writer:
         writer.change(str(details["task"]), "restored", desired="stopped", archived=None)
 
 
-def give_up(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Do nothing: an archived task stays until it is deleted."""

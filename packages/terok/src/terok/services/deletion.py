@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from terok.model.task import Task
-    from terok.services.tasks import Tasks
+    from terok.services.task_ends import TaskEnds
 
 
-def carry_out(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Delete the task so that `take_back` can bring it back as it was."""
     task = tasks.store.task(str(details["task"]))
     if task.ended is None or task.process == "up" or _is_queued(tasks, task):
@@ -35,7 +35,7 @@ def carry_out(tasks: Tasks, details: Mapping[str, Any]) -> None:
             writer.change(task.id, "deleted", desired="trashed", trashed=writer.at)
 
 
-def take_back(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Bring the task back; it does not run, whatever it did before."""
     task = tasks.store.task(str(details["task"]))
     if os.path.lexists(tasks.trash(task)):
@@ -46,7 +46,7 @@ def take_back(tasks: Tasks, details: Mapping[str, Any]) -> None:
         writer.change(task.id, "restored", desired="stopped", trashed=None, name=name)
 
 
-def give_up(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Remove the container, the directory in the trash and the record of the task."""
     try:
         task = tasks.store.task(str(details["task"]))
@@ -60,7 +60,7 @@ def give_up(tasks: Tasks, details: Mapping[str, Any]) -> None:
         writer.forget_task(task.id)
 
 
-def deliver(tasks: Tasks, task: Task) -> None:
+def deliver(tasks: TaskEnds, task: Task) -> None:
     """Have a container hand over what it has not; its workspace stays in any case."""
     engine = tasks.engine(task)
     fact = engine.probe({task.id: task.container})[task.id]
@@ -76,7 +76,7 @@ def deliver(tasks: Tasks, task: Task) -> None:
         tasks.say(f"note: not all work of task {task.id} is in the gate, and stays in its workspace: {error}")
 
 
-def save_output(tasks: Tasks, task: Task) -> None:
+def save_output(tasks: TaskEnds, task: Task) -> None:
     """Keep what the task has printed beside its workspace, for when its container is gone."""
     directory = tasks.directory(task)
     if (directory / MARKER).exists():
@@ -86,5 +86,5 @@ def save_output(tasks: Tasks, task: Task) -> None:
 OUTPUT = "output.log"
 
 
-def _is_queued(tasks: Tasks, task: Task) -> bool:
+def _is_queued(tasks: TaskEnds, task: Task) -> bool:
     return any(row.task == task.id for row in tasks.store.queue())

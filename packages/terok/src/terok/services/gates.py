@@ -1,4 +1,4 @@
-"""What agents have pushed, found by task, branch or commit."""
+"""Find what agents have pushed, by task, branch or commit."""
 
 from __future__ import annotations
 

@@ -35,13 +35,13 @@ MAX_OUTPUT: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class HookResult:
-    """The end of a hook: `exit_code` is None if it was killed or could not be started; `output` is a file."""
+    """The end of a hook: `exit_code` is None if it was killed or could not be started; `output` is a file, if kept."""
 
     point: Point
     exit_code: int | None
     seconds: float
     said: str
-    output: Path
+    output: Path | None
 
     @property
     def failed(self) -> bool:
@@ -53,7 +53,7 @@ def run_hook(store: Store, task: Task, project: Project, point: Point, directory
     """Run a project's hook for a transition of a task; None if there is none, or it has been run already.
 
     The transition is that of the run which began at `task.started`, so the run must be recorded first. `directory` is
-    the task's; output is kept below it in `hooks`.
+    the task's; output is kept below it in `hooks`, unless it is gone, as after a deletion.
 
     Raises:
         ProjectError: The hook is `pre_start` and failed: the task must not start.
@@ -66,11 +66,13 @@ def run_hook(store: Store, task: Task, project: Project, point: Point, directory
             return None
     began = time.monotonic()
     code, said, output = _carry_out(command, project, hook_environment(task, point), project.hooks.timeout)
-    file = ensure_dir(directory / "hooks") / f"{point}.log"
-    write_sensitive_file(file, output, durable=False)
+    file = None
+    if directory.is_dir():
+        file = ensure_dir(directory / "hooks") / f"{point}.log"
+        write_sensitive_file(file, output, durable=False)
     result = HookResult(point, code, time.monotonic() - began, said, file)
     with store.write() as writer:
-        ended = {"exit_code": code, "seconds": round(result.seconds, 3), "said": said, "output": str(file)}
+        ended = {"exit_code": code, "seconds": round(result.seconds, 3), "said": said, "output": str(file or "")}
         writer.event(task.id, "hook", point=point, run=_run(task), state="ended", **ended)
     if result.failed and point == "pre_start":
         raise ProjectError(

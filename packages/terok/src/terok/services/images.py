@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 MAX_SNIPPET = 64 * 1024
+ALL = "all"
+"""The selection of agents that leaves it to each task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +67,34 @@ class Images:
         rebuild: bool = False,
         full_rebuild: bool = False,
     ) -> BuiltImage | None:
-        """Bring the image of a project's own lines up to date; None for a project without any.
+        """Bring the image of a project's tasks up to date; None for a project that wants nothing of its own.
 
-        It has the agent (by default the project's), the tools, and what `image.agents` selects.
+        It has the agent (by default the project's), the tools, what `image.agents` selects, and the project's own
+        lines. Without those two the executor chooses an image that has the agent.
         """
         snippet = snippet_of(project.image)
-        if not snippet.strip():
+        if not snippet.strip() and project.image.agents == ALL:
             return None
         roster = AgentRoster.load()
-        wanted = {one.name: one for one in chosen(roster, project, agent, tools)}
+        wanted = {one.name: one for one in chosen(roster, project, agent, tools)}.values()
         builder = self._builder(project.image)
-        tag, built = build_project_image(
-            builder,
-            project.name,
-            snippet,
-            wanted.values(),
-            roster.installs,
-            owner=owner(),
-            rebuild=rebuild,
-            full_rebuild=full_rebuild,
-        )
-        return BuiltImage(tag, built)
+        if snippet.strip():
+            image, built = build_project_image(
+                builder,
+                project.name,
+                snippet,
+                wanted,
+                roster.installs,
+                owner=owner(),
+                rebuild=rebuild,
+                full_rebuild=full_rebuild,
+            )
+            return BuiltImage(image, built)
+        present = None if rebuild or full_rebuild else builder.present(wanted, roster.installs)
+        if present is not None:
+            return BuiltImage(present, built=False)
+        images = builder.build(wanted, rebuild=rebuild, full_rebuild=full_rebuild)
+        return BuiltImage(images.l1, images.built)
 
     def of_agents(
         self, settings: ImageSettings, selection: str, *, rebuild: bool = False, full_rebuild: bool = False
@@ -101,12 +110,7 @@ class Images:
         Images of projects are those of this user and configuration; a project's directory that cannot be read is an
         error, so that it is never taken for gone.
         """
-        projects = frozenset(project_directories())
-        return [
-            Removal(image.reference or image.id, image.own_size, reason)
-            for image in self.stored()
-            if (reason := _reason(image, projects)) and not image.containers
-        ]
+        return unneeded_of(self.stored(), project_directories())
 
     def clean_up(self, removals: Sequence[Removal]) -> list[Removal]:
         """Remove images, and return them with why one is still there."""
@@ -136,7 +140,7 @@ def chosen(roster: AgentRoster, project: Project, agent: str | None, tools: Iter
     """Return what a project's image holds."""
     wanted: list[Agent | Tool] = [roster.agent(agent or project.agent.name)]
     wanted += [roster.tool(name) for name in (*project.run.tools, *tools)]
-    return wanted if project.image.agents == "all" else [*wanted, *roster.select(project.image.agents)]
+    return wanted if project.image.agents == ALL else [*wanted, *roster.select(project.image.agents)]
 
 
 def owner() -> str:
@@ -144,9 +148,16 @@ def owner() -> str:
     return sha256(str(namespace_config_dir("projects")).encode()).hexdigest()[:12]
 
 
-def _reason(image: StoredImage, projects: frozenset[str]) -> str:
-    if image.kind == "leftover":
-        return "left over from a build"
-    if image.kind == "project" and image.owner == owner() and image.project not in projects:
-        return f"there is no project {image.project}"
-    return ""
+def unneeded_of(images: Iterable[StoredImage], projects: Collection[str]) -> list[Removal]:
+    """Return which of the images nothing needs, where these are all projects: none that a container uses."""
+    mine = owner()
+    found = []
+    for image in images:
+        reason = ""
+        if image.kind == "leftover":
+            reason = "left over from a build"
+        elif image.kind == "project" and image.owner == mine and image.project not in projects:
+            reason = f"there is no project {image.project}"
+        if reason and not image.containers:
+            found.append(Removal(image.reference or image.id, image.own_size, reason))
+    return found

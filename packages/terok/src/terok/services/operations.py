@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from terok.model.task import Operation
-    from terok.services.tasks import Tasks
+    from terok.services.task_ends import TaskEnds
 
 KINDS: Final = {
     "task.delete": "terok.services.deletion",
@@ -33,9 +33,9 @@ _MANY: Final = 100_000
 
 
 class Operations:
-    """What was done that can be taken back."""
+    """Operations: done so that they can be taken back."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: TaskEnds) -> None:
         self._tasks = tasks
         self._store = tasks.store
 

@@ -19,7 +19,7 @@ from terok.paths import projects_dir
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok.services.tasks import Tasks
+    from terok.services.task_ends import TaskEnds
 
 KIND = "project.delete"
 TRASH = ".trash"
@@ -33,17 +33,17 @@ def details_of(directory: Path) -> dict[str, Any]:
     return {"directory": str(directory), "trash": str(trash), "device": found.st_dev, "inode": found.st_ino}
 
 
-def carry_out(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Move the project's directory to the trash, unless that is done."""
     _move(details, str(details["directory"]), str(details["trash"]))
 
 
-def take_back(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Move it back; ProjectError if there is a project of its name by now."""
     _move(details, str(details["trash"]), str(details["directory"]))
 
 
-def give_up(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Remove what is in the trash."""
     trash = Path(str(details["trash"]))
     if os.path.lexists(trash):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import atomic_write, ensure_dir, yaml
+from terok_util import atomic_write, ensure_dir, remove_tree, yaml
 
 from terok.config import Project, list_projects, load_project, sandbox_config
-from terok.config.edit import edit_file
-from terok.config.layers import PROJECT_FILE, Source, read_scope
+from terok.config.checkup import check_project
+from terok.config.edit import edit_file, editing
+from terok.config.layers import PROJECT_FILE
 from terok.config.project import project_directories
 from terok.errors import ProjectError
 from terok.model.names import MAX_PROJECT, check_project_name
@@ -76,12 +79,13 @@ class Projects:
         """
         check_project_name(name)
         file = projects_dir() / name / PROJECT_FILE
-        if file.exists():
-            raise ProjectError(f"there is a project {name} already", hint=f"see `terok project show {name}`")
         text = document(name, data)
-        check_project(file, text.encode())
-        ensure_dir(file.parent)
-        atomic_write(file, text, mode=0o600)
+        with editing():
+            if os.path.lexists(file):
+                raise ProjectError(f"there is a project {name} already", hint=f"see `terok project show {name}`")
+            check_project(file, b"", text.encode())
+            ensure_dir(file.parent)
+            atomic_write(file, text, mode=0o600)
         return file
 
     def change(self, name: str, key: str, value: Any) -> bool:
@@ -90,20 +94,22 @@ class Projects:
         ConfigError, and the file stays as it is, for a key or value that is wrong.
         """
         file = self.file(name)
-        return edit_file(file, key, value, lambda content: check_project(file, content))
+        return edit_file(file, key, value, partial(check_project, file))
 
     def derive(self, source: str, name: str, changes: Mapping[str, Any] | None = None) -> Project:
         """Make a project with the files of another, and `changes` by dotted key; raises as `create` does."""
         check_project_name(name)
-        origin = Path(load_project(source).directory)
-        target = projects_dir() / name
-        if target.exists():
-            raise ProjectError(f"there is {target} already", hint="choose another name")
+        origin, target = Path(load_project(source).directory), projects_dir() / name
         making = ensure_dir(target.parent) / f".{name}.new"
-        shutil.copytree(origin, making, symlinks=True, dirs_exist_ok=True)
+        with editing():
+            if os.path.lexists(target):
+                raise ProjectError(f"there is {target} already", hint="choose another name")
+            if os.path.lexists(making):  # of a command that was killed
+                remove_tree(making)
+            shutil.copytree(origin, making, symlinks=True)
         file = making / PROJECT_FILE
         for key, value in (changes or {}).items():
-            edit_file(file, key, value, lambda content: check_project(file, content))
+            edit_file(file, key, value, partial(check_project, file))
         making.rename(target)
         return load_project(name)
 
@@ -134,9 +140,8 @@ class Projects:
         own = images.of_project(project, rebuild=rebuild, full_rebuild=full_rebuild)
         if own is not None:
             return own
-        selection = project.agent.name if project.image.agents == "all" else project.image.agents
-        wanted = dict.fromkeys([*selection.split(","), project.agent.name, *project.run.tools])
-        return images.of_agents(project.image, ",".join(wanted), rebuild=rebuild, full_rebuild=full_rebuild)
+        wanted = ",".join((project.agent.name, *project.run.tools))
+        return images.of_agents(project.image, wanted, rebuild=rebuild, full_rebuild=full_rebuild)
 
     def delete(self, tasks: Tasks, name: str) -> int:
         """Delete a project, and return the number of the operation that brings it back.
@@ -185,14 +190,6 @@ def document(name: str, data: Mapping[str, Any]) -> str:
     sections = {section: values for section, values in data.items() if values is not None}
     blocks = [yaml.dump({section: values}) for section, values in sections.items()]
     return "\n".join([HEAD.format(name=name), *blocks])
-
-
-def check_project(file: Path, content: bytes) -> None:
-    """Raise ConfigError for the first thing that is wrong in a project's file."""
-    from terok.config.owners import PROJECT  # imports pydantic
-    from terok.config.validation import check
-
-    check(read_scope(Source("project", file, content)), PROJECT)
 
 
 def suggested_name(repository: str) -> str:

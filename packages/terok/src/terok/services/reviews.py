@@ -1,10 +1,10 @@
-"""What a person decides about the work of agents, and what the tasks are told of it."""
+"""The use cases of reviews, together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from terok.services.gates import Gates
+from terok.services.decisions import Decisions
 
 if TYPE_CHECKING:
     from terok.integrations.sandbox import SandboxConfig
@@ -12,34 +12,15 @@ if TYPE_CHECKING:
     from terok.services.tasks import Tasks
 
 
-class Reviews(Gates):
-    """The gates of all projects: whose work is in them, and what a person decides about it."""
+class Reviews(Decisions):
+    """Everything that is done about the work of agents; see the classes it is made of."""
 
     def __init__(self, tasks: Tasks, config: SandboxConfig | None = None) -> None:
         super().__init__(tasks, config)
-        self._service = tasks
-
-    def decide(self, scope: str, branch: str, note: str) -> str:
-        """Turn a branch down and return its tip; the agent reads the note."""
-        tip = self.open(scope).reject(branch, note)
-        self.refresh(scope)
-        return tip
-
-    def withdraw(self, scope: str, branch: str) -> None:
-        """Take a decision back."""
-        self.open(scope).withdraw(branch)
-        self.refresh(scope)
+        self._operations = tasks.operations
 
     def reject(self, work: Work, note: str) -> int:
         """Turn a branch down so that it can be undone; returns the number of the operation."""
         details = {"scope": work.scope, "branch": work.branch, "note": note, "task": work.task}
         summary = f"rejected {work.branch} of {work.scope}"
-        return self._service.operations.run("reject", work.task or work.branch, summary, "review.reject", details)
-
-    def refresh(self, scope: str) -> None:
-        """Record for the tasks of a scope what they have in the gate now."""
-        here = [task for task in self.everyone if (task.scope or task.project) == scope]
-        facts = {task.id: self._service.pushed(task) for task in here if task.trashed is None}
-        with self._service.store.write() as writer:
-            for task_id, fact in facts.items():
-                writer.observe(task_id, pushed=fact)
+        return self._operations.run("reject", work.task or work.branch, summary, "review.reject", details)

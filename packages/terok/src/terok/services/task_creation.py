@@ -124,7 +124,7 @@ class TaskCreation(TaskBase):
         """Return the request with its agent named, where `provider` may have named another agent."""
         from terok.integrations.executor import AgentRoster
 
-        agents = AgentRoster.load().agents
+        agents = AgentRoster.shared().agents
         wished = request.get("provider")
         if wished in agents:
             request = {**request, "agent": wished, "provider": None}

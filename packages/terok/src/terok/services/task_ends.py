@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from terok.model.task import Task
 
 GRACE = 20
-"""Seconds in which an agent that is stopped may end and hand its work over."""
+"""Seconds in which an agent that is stopped may at least end and hand its work over."""
 
 
 class TaskEnds(TaskStarts):
@@ -71,11 +71,15 @@ class TaskEnds(TaskStarts):
         return used.cost_usd if used.requests else None
 
     def result(self, task: Task, *, exit_code: int | None = None) -> RunResult:
-        """Return what the last run of a task has brought."""
+        """Return what the last run of a task has brought; of one whose end was recorded here it is known."""
         code = exit_code if exit_code is not None else task.exit_code or 0
+        if (known := self._results.get(task.id)) is not None and known.exit_code == code:
+            return known
         began = task.started if task.started is not None else task.created
         ended = task.ended if task.ended is not None else time.time()
-        return self.engine(task).result(task.container, exit_code=code, duration=max(0.0, ended - began))
+        found = self.engine(task).result(task.container, exit_code=code, duration=max(0.0, ended - began))
+        self._results[task.id] = found
+        return found
 
     def stop(self, task: Task, *, timeout: int | None = None, by: str = "a person") -> None:
         """Stop a task; its agent has `timeout` seconds to end and hand its work over. A queued one never starts."""
@@ -93,7 +97,16 @@ class TaskEnds(TaskStarts):
         if isinstance(fact, Silence):
             raise TaskError(f"task {task.id} may still run: {fact.text}", hint="try again; it is to be stopped")
         if fact.word == "up":
-            engine.stop(task.container, GRACE if timeout is None else timeout)
+            engine.stop(task.container, self._grace(task) if timeout is None else timeout)
             fact = engine.probe({task.id: task.container})[task.id]
         if isinstance(fact, Process):
             self.record_exit(task, fact.exit_code, at=fact.since, by="" if task.ended is not None else by)
+
+    def _grace(self, task: Task) -> int:
+        """Return the seconds that the project gives an agent to end; more than the default only if it says so."""
+        from terok.config import sandbox_config
+
+        try:
+            return max(GRACE, sandbox_config(self.project(task)).shutdown_timeout)
+        except TerokError:
+            return GRACE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import TerokError, UsageError
 
-from terok.engines.protocol import Launch as EngineLaunch
+from terok.engines.values import Launch as EngineLaunch
 from terok.errors import TaskBusy, TaskError
 from terok.integrations.sandbox import SandboxConfig, refuse_lockdown
 from terok.model.facts import Process, ProcessWord, Silence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from terok.config import Project
-    from terok.engines.protocol import Started
+    from terok.engines.values import Started
     from terok.model.task import Task
 
 CONTINUE = "Go on with what you were doing when you were interrupted."
@@ -47,6 +47,7 @@ class TaskStarts(TaskCreation):
 
     def carry_out_start(self, task: Task, prompt: str | None = None) -> Task:
         """Start a task whose start this process has recorded."""
+        self.starting = task.id
         try:
             project = self.project(task)
             self.run_hook(task, "pre_start", project)
@@ -55,6 +56,8 @@ class TaskStarts(TaskCreation):
         except BaseException as error:
             self._record_failed_start(task, error)
             raise
+        finally:
+            self.starting = None
         self._record_start(task, started)
         self.wake_controller()
         self._run_started_hooks(task, project)
@@ -123,7 +126,10 @@ class TaskStarts(TaskCreation):
             del request[asked]
         workspace, kept = (None, False) if request.get("sealed") else self._workspace(task)
         if task.mode == "headless":
-            request["prompt"] = prompt or (self._taken_up(task) if kept else None) or request["prompt"]
+            again = self._taken_up(task) if kept else None
+            if kept and again is None:
+                self.say("note: what the agent remembered went with its container; it begins a new conversation")
+            request["prompt"] = prompt or again or request["prompt"]
         return EngineLaunch(
             container=task.container,
             mode=task.mode,
@@ -198,6 +204,7 @@ class TaskStarts(TaskCreation):
             task = writer.task(task_id)
             self._refuse_busy(task if process is None else task._replace(process=process))
             begin(writer, task)
+            self._results.pop(task.id, None)
             if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")
         return self.store.task(task_id)

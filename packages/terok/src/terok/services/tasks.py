@@ -19,7 +19,7 @@ class Tasks(FollowUps):
 
     @property
     def operations(self) -> Operations:
-        """What was done that can be taken back."""
+        """The operations on tasks."""
         return Operations(self)
 
     def rename(self, task: Task, name: str) -> Task:

@@ -1,13 +1,15 @@
-"""What all use cases of tasks share: the open database, the engines, and how a person names tasks."""
+"""Parts that all use cases of tasks share: the open database, the engines, and how a person names tasks."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError
+from terok_util import UsageError, safe_text
 
 from terok.engines import engine_named
 from terok.errors import AmbiguousTask, UnknownTask
+from terok.model.facts import Launch
 from terok.model.ids import short_ids
 from terok.paths import tasks_dir, trash_dir
 from terok.store import Store
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
 
     from terok.config import Project
     from terok.engines import Engine
-    from terok.engines.protocol import Say
+    from terok.engines.values import Say
+    from terok.integrations.executor import RunResult
     from terok.model.task import Task
     from terok.services.hooks import Point
+
+_TELL = 2.0
+"""Seconds between two steps of a start that are recorded."""
 
 
 class TaskBase:
@@ -35,6 +41,10 @@ class TaskBase:
         self.store = store if store is not None else Store(create=create)
         self.say = say or _silent
         self._engines: dict[str, Engine] = {}
+        self._results: dict[str, RunResult] = {}
+        self.starting: str | None = None
+        """The task that is being started here, of which others are told each step."""
+        self._told = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -54,8 +64,17 @@ class TaskBase:
     def engine(self, task: Task) -> Engine:
         """Return the engine of a task."""
         if task.engine not in self._engines:
-            self._engines[task.engine] = engine_named(task.engine, self.say)
+            self._engines[task.engine] = engine_named(task.engine, self._step)
         return self._engines[task.engine]
+
+    def _step(self, line: str) -> None:
+        """Pass a line of progress on and, now and then, record it as what a start is at."""
+        self.say(line)
+        now = time.time()
+        if self.starting is not None and now - self._told > _TELL:
+            self._told = now
+            with self.store.write() as writer:
+                writer.observe(self.starting, launch=Launch(now, "terok", safe_text(line, limit=200)))
 
     def project(self, task: Task) -> Project:
         """Return the project of a task as its files say now, with the preset and options that it was asked for with."""
@@ -69,10 +88,13 @@ class TaskBase:
         if getattr(project.hooks, point) is None:
             return
         from terok.services.hooks import run_hook
+        from terok.services.marked import make_marked
 
+        if point == "pre_start":
+            make_marked(self.directory(task), task.id)  # where the output is kept
         result = run_hook(self.store, task, project, point, self.directory(task))
         if result is not None and result.failed:
-            self.say(f"note: the hook {point} failed: {result.said}; see {result.output}")
+            self.say(f"note: the hook {point} failed: {result.said}; see {result.output or 'the events'}")
 
     def wake_controller(self) -> None:
         """Tell the controller, which is started if need be, that there is something to look after."""
@@ -108,11 +130,9 @@ class TaskBase:
                 "tasks and terms of a filter do not go together", hint="name the tasks, or write terms such as p:web"
             )
         if terms:
-            from time import time
-
             from terok.model.filter import matches, parse_filter  # a list without a filter need not compile it
 
-            query, now = parse_filter(" ".join(terms)), time()
+            query, now = parse_filter(" ".join(terms)), time.time()
             return [task for task in self.store.tasks(trashed=trashed) if matches(query, task, now)], True
         if len(words) == 2 and not self._is_task(words[0], trashed=trashed):
             return [self.find(words, trashed=trashed)], False

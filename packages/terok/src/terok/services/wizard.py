@@ -49,6 +49,7 @@ class Suggestions:
     agents: tuple[str, ...]
     agent: str
     base_image: str
+    security_class: str
     taken: frozenset[str]
 
 
@@ -75,7 +76,7 @@ def questions(suggested: Suggestions, answers: Mapping[str, str]) -> Iterator[Qu
     yield Question("project.description", "What is it about? (one line, may be empty)")
     if ":" in repository:
         text = "May containers reach the repository's server directly (online), or only the gate (gatekeeping)?"
-        yield Question("gate.security_class", text, "gatekeeping", ("gatekeeping", "online"))
+        yield Question("gate.security_class", text, suggested.security_class, ("gatekeeping", "online"))
     yield Question("agent.name", "Agent", suggested.agent, suggested.agents)
     yield Question("image.base_image", "Base image", suggested.base_image)
     yield Question("image.user_snippet_inline", "A line for its image, such as RUN apt-get … (may be empty)")
@@ -83,7 +84,11 @@ def questions(suggested: Suggestions, answers: Mapping[str, str]) -> Iterator[Qu
 
 def settings(answers: Mapping[str, str], suggested: Suggestions) -> dict[str, Any]:
     """Return the sections of `project.yml` for answers: only what is not the default anyway."""
-    usual = {"agent.name": suggested.agent, "image.base_image": suggested.base_image, "gate.security_class": ""}
+    usual = {
+        "agent.name": suggested.agent,
+        "image.base_image": suggested.base_image,
+        "gate.security_class": suggested.security_class,
+    }
     data: dict[str, Any] = {}
     for key in sorted(answers, key=_order(answers)):
         value = answers[key]

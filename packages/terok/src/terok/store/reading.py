@@ -111,6 +111,10 @@ class Reading:
         )
         return [Event._make((*row[:4], json.loads(row[4]))) for row in found]
 
+    def first_seq(self) -> int:
+        """Return the number of the oldest event that is kept, 1 if there is none."""
+        return int(self.rows("SELECT coalesce(min(seq), 1) FROM events")[0][0])
+
     def last_seq(self) -> int:
         """Return the number of the last event, 0 if there is none."""
         return int(self.rows("SELECT coalesce(max(seq), 0) FROM events")[0][0])

@@ -202,6 +202,10 @@ class Writer(Reading):
         self._touched.pop(task_id, None)
         self.rows("INSERT INTO events (at, task, kind, data) VALUES (?, ?, 'forgotten', '{}')", self.at, task_id)
 
+    def forget_events(self, kept: int) -> None:
+        """Remove all events but the newest `kept`."""
+        self.rows("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", kept)
+
     def event(self, task_id: str, kind: str, /, **data: Any) -> None:
         """Write an event; of a task, "" for one of none."""
         text = json.dumps(data)

@@ -9,5 +9,6 @@ with lazy_imports(globals()):
     from terok.stub.record import Recorder as Recorder
     from terok.stub.record import RequestRecord as RequestRecord
     from terok.stub.script import Script as Script
+    from terok.stub.script import Use as Use
     from terok.stub.server import Pause as Pause
     from terok.stub.server import StubProvider as StubProvider

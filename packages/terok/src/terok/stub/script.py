@@ -25,17 +25,27 @@ _CALL_ID = re.compile(rf"{CALL_ID_PREFIX}([0-9]{{3}})")
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """Shell commands, run in order, and the sentence that ends the turn."""
+class Use:
+    """A step that calls another of the client's tools than its shell, by its name."""
 
-    commands: tuple[str, ...]
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Shell commands and uses of other tools, in order, and the sentence that ends the turn."""
+
+    commands: tuple[str | Use, ...]
     final: str = "Done."
 
     def __post_init__(self) -> None:
         if len(self.commands) > MAX_COMMANDS:
             raise ScriptError(f"a script has at most {MAX_COMMANDS} commands, this one has {len(self.commands)}")
         for number, command in enumerate(self.commands, start=1):
-            if not command.strip() or len(command) > MAX_COMMAND_CHARS or "\0" in command:
+            if isinstance(command, str) and (
+                not command.strip() or len(command) > MAX_COMMAND_CHARS or "\0" in command
+            ):
                 raise ScriptError(f"command {number} is empty, too long or contains a NUL")
         if not self.final.strip():
             raise ScriptError("the closing sentence is empty")
@@ -97,8 +107,13 @@ def next_reply(script: Script, conversation: Conversation) -> Reply:
     step = max(steps, default=-1) + 1
     if step >= len(script.commands):
         return Text(script.final)
-    command = script.commands[step]
-    return ToolCall(f"{CALL_ID_PREFIX}{step:03d}", tool, command, arguments_for(tool, command))
+    command, call_id = script.commands[step], f"{CALL_ID_PREFIX}{step:03d}"
+    if isinstance(command, str):
+        return ToolCall(call_id, tool, command, arguments_for(tool, command))
+    offered = next((one for one in conversation.tools if one.name == command.tool), None)
+    if offered is None:
+        return Text(f"The client has no tool {command.tool}.")
+    return ToolCall(call_id, offered, command.tool, command.arguments)
 
 
 def step_of(call_id: str) -> int | None:

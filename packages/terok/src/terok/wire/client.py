@@ -23,6 +23,8 @@ ANSWER: Final = 5.0
 """Seconds the controller may take for an answer."""
 START: Final = 20.0
 """Seconds it may take to start on a busy machine."""
+MAX_LOG: Final = 1024 * 1024
+"""Bytes of the controller's log at which the next one begins anew."""
 _SECRET_WORDS: Final = ("PASSPHRASE", "PASSWORD", "SECRET", "TOKEN", "KEY", "CREDENTIAL")
 
 
@@ -39,6 +41,7 @@ def ask(kind: str, /, **fields: Any) -> dict[str, Any]:
 def subscribe(after: int | None = None, *, start: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what happens: first `snapshot` (tasks, seq), unless `after` is the last event known, then each `event`.
 
+    A snapshot comes also when the events behind `after` are no longer kept.
     The controller is started if need be. The iteration ends when it ends; go on with the number of the last event.
     Raises ControllerError.
     """
@@ -46,7 +49,7 @@ def subscribe(after: int | None = None, *, start: bool = True) -> Iterator[tuple
         ensure_controller()
     with _connected() as channel, channel.makefile("rb") as lines:
         fields = _asked(channel, lines, "subscribe", {"after": after})
-        if after is None:
+        if "tasks" in fields:
             yield "snapshot", fields
         channel.settimeout(None)
         while line := lines.readline(MAX_REPLY):
@@ -89,6 +92,8 @@ def start_controller() -> None:
     log = controller_log()
     ensure_dir(log.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    if log.exists() and log.stat().st_size > MAX_LOG:
+        flags |= os.O_TRUNC
     with open(os.open(log, flags, 0o600), "ab") as output:  # noqa: PTH123 - a descriptor
         argv = [sys.executable, "-P", "-m", "terok.controller"]
         process = spawn(argv, stdout=output, stderr=output, env=_environment(os.environ), cwd="/", detach=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -164,11 +165,26 @@ def test_verbs_that_read_load_nothing_heavy(root: Path, words: list[str]) -> Non
     assert modules_after(*words) & {"pydantic", "ruamel", "sqlcipher3", "jinja2", "httpx", "aiohttp"} == set()
 
 
-def test_an_editor_opens_the_file_and_the_file_is_checked_afterwards(root: Path) -> None:
-    file = project(root, "web", "run:\n  memory: 4g\n")
+def program(root: Path) -> str:
+    """Return a console script of this program."""
     script = root / "terok"
     script.write_text(f"#!{sys.executable}\nimport sys\nfrom terok.cli import main\nsys.exit(main())\n")
     script.chmod(0o755)
+    return str(script)
+
+
+def test_the_wizard_asks_on_a_terminal(root: Path) -> None:
+    words = ["script", "-qec", f"{program(root)} project wizard", "/dev/null"]
+    typed = "https://forge.example/web.git\\nWEB\\n\\n\\n\\ndemo\\n\\n\\n"
+    done = run(["/bin/sh", "-c", f"printf '{typed}' | {shlex.join(words)}"], timeout=60, check=False, cwd=root)
+    assert "invalid project name" in done.text
+    text = (root / "config/projects/web/project.yml").read_text()
+    assert text.partition("\n\n")[2] == "git:\n  upstream: https://forge.example/web.git\n\nagent:\n  name: demo\n"
+
+
+def test_an_editor_opens_the_file_and_the_file_is_checked_afterwards(root: Path) -> None:
+    file = project(root, "web", "run:\n  memory: 4g\n")
+    script = program(root)
     editor = root / "my editor"
     editor.write_text('#!/bin/sh\nsed -i s/4g/12q/ "$2"\n')
     editor.chmod(0o755)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,25 +91,51 @@ def test_the_result_says_the_change_and_nothing_else(
         assert [line for line in text.splitlines() if line not in result.splitlines()] == []
 
 
-def test_a_file_is_written_only_if_it_is_right(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "config.yml"
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path))
+    return tmp_path / "new" / "config.yml"
 
-    def refuse(content: bytes) -> None:
-        raise ConfigError(content.decode())
 
+def fine(before: bytes, after: bytes) -> None:
+    assert before != after
+
+
+def refuse(before: bytes, after: bytes) -> None:
+    raise ConfigError(after.decode())
+
+
+def test_a_file_is_written_only_if_it_is_right(own: Path) -> None:
     with pytest.raises(ConfigError, match="cpus: 2"):
-        edit_file(file, "run.cpus", 2, refuse)
-    assert not file.exists()
-    assert edit_file(file, "run.cpus", 2, lambda _: None)
-    assert not edit_file(file, "run.cpus", 2, refuse)
-    assert (file.read_text(), file.stat().st_mode & 0o777) == ("run:\n  cpus: 2\n", 0o600)
-    file.chmod(0o640)
-    file.write_text("run: 3\n")
+        edit_file(own, "run.cpus", 2, refuse)
+    assert not own.exists()
+    assert edit_file(own, "run.cpus", 2, fine)
+    assert not edit_file(own, "run.cpus", 2, refuse)
+    assert (own.read_text(), own.stat().st_mode & 0o777) == ("run:\n  cpus: 2\n", 0o600)
+    own.chmod(0o640)
+    own.write_text("run: 3\n")
     with pytest.raises(ConfigError, match="run is not a section"):
-        edit_file(file, "run.cpus", 2, lambda _: None)
-    file.write_text("run: {}\n")
-    assert edit_file(file, "run.cpus", 2, lambda _: None)
-    assert (file.read_text(), file.stat().st_mode & 0o777) == ("run:\n  cpus: 2\n", 0o640)
+        edit_file(own, "run.cpus", 2, fine)
+    own.write_text("run: {}\n")
+    assert edit_file(own, "run.cpus", 2, fine)
+    assert (own.read_text(), own.stat().st_mode & 0o777) == ("run:\n  cpus: 2\n", 0o640)
+
+
+def test_a_link_to_a_file_kept_elsewhere_stays_one(own: Path) -> None:
+    kept = own.parent.parent / "dotfiles.yml"
+    kept.write_text("# mine\n")
+    own.parent.mkdir()
+    own.symlink_to(kept)
+    assert edit_file(own, "run.cpus", 2, fine)
+    assert own.is_symlink()
+    assert kept.read_text() == "# mine\nrun:\n  cpus: 2\n"
+
+
+def test_two_programs_that_edit_at_once_lose_nothing(own: Path) -> None:
+    keys = [f"run.k{number}" for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda key: edit_file(own, key, 1, fine), keys))
+    assert own.read_text().count(": 1") == len(keys)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,7 @@ EFFECTS: dict[str, Effect] = {
         for whose in ("task", "project")
         for limit in ("cost_usd", "tokens", "requests", "bytes", "wall_seconds")
     },
+    "budget.on_limit": Effect("hold", "hold", sandbox("budget.on_limit")),
     "credentials.set": Effect("work", "work", request("credential_set")),
     "credentials.ssh_keys": Effect(True, "web", request("ssh_scope")),
     "credentials.passphrase_command": Effect(

@@ -64,6 +64,19 @@ def test_an_empty_section_hides_nothing(host: Host) -> None:
     assert (project.run.timeout, sandbox_config(project).shutdown_timeout, project.image.agents) == (7, 8, "demo")
 
 
+def test_what_a_layer_takes_away_is_explained(host: Host) -> None:
+    host.write("system", "run: {memory: 1g, env: {A: a, B: b}}\n")
+    host.write("user", "run:\n  memory: 2g\n")
+    host.write("projects/web", "run:\n  memory: null\n  env: {_inherit: false, C: c}\n")
+    memory, env = explain("run.memory", "web")[0], explain("run.env", "web")[0]
+    assert (memory.value, [one.value for one in memory.layers]) == (None, ["1g", "2g", None])
+    assert memory.origin.endswith("project.yml:2")
+    assert env.value == {"C": "c"}
+    host.write("projects/web", "run: {_inherit: false}\n")
+    assert [one.layers for one in explain("run", "web")] == [()] * len(explain("run", "web"))
+    assert load_project("web").run.memory is None
+
+
 def test_paths_are_those_of_the_file_that_says_them(host: Host) -> None:
     user = host.write("user", "agent:\n  subagents: [mine.md]\nshield:\n  policy: a/b.policy\n")
     host.write("projects/web", "agent:\n  subagents: [_inherit, ours.md]\ngit:\n  upstream: ../../src\n")

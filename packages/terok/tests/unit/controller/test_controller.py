@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from terok.cli import main
 from terok.errors import ControllerError
+from terok.model.facts import Calls
 from terok.model.task import Task
 from terok.paths import controller_socket, database_path
 from terok.store import Store
@@ -93,6 +95,9 @@ def test_a_snapshot_and_then_every_event_also_of_writers_that_do_not_poke() -> N
         add(store, 3)
         kind, event = next(subscribe(last))
         assert (kind, event["task"], event["seq"]) == ("event", "a0000003", last + 1)
+        with store.write() as writer:
+            writer.forget_events(1)
+        assert next(subscribe(last))[0] == "snapshot", "whoever was away for too long begins anew"
 
 
 def test_a_reader_that_sleeps_misses_nothing() -> None:
@@ -182,6 +187,35 @@ def test_events_are_printed_and_followed(capsys: pytest.CaptureFixture[str]) -> 
         assert b'"a0000002"' in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(WAIT) == 130
+
+
+def test_a_run_that_a_limit_has_ended_waits_where_that_is_allowed_and_no_settings_are_overlooked(root: Path) -> None:
+    """The project is made, and the permission given, while the controller runs."""
+    ensure_controller()
+    directory = root / "config/projects/web"
+    with Store() as store:
+        add(store, 1)
+        feed = subscribe()
+        next(feed)
+        reset_at = time.time() + 3600
+        with store.write() as writer:
+            writer.begin("a0000001", "terok-web-a0000001")
+            now = writer.at
+            writer.observe("a0000001", calls=Calls(now, "vault", 0, now, now, 429, "acme", reset_at))
+            writer.end("a0000001", 1)
+        directory.mkdir(parents=True)
+        (directory / "project.yml").write_text("git:\n  upstream: https://git.example.test/web.git\n")
+        (directory / "project.yml").write_text(
+            "git:\n  upstream: https://git.example.test/web.git\ntasks:\n  wait_for_limit: 7200\n"
+        )
+        kinds = []
+        while "limit_wait" not in kinds:
+            kinds.append(next(feed)[1]["kind"])
+        (row,) = store.queue()
+        assert (row.task, row.reason) == ("a0000001", "time")
+        assert row.not_before is not None
+        assert reset_at < row.not_before < reset_at + 60
+        assert store.task("a0000001").word == "limit", "a person still sees why"
 
 
 def test_status_counts_what_needs_a_person(capsys: pytest.CaptureFixture[str]) -> None:

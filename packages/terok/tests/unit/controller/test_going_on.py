@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 import pytest
+from terok.controller import processor
 from terok.controller.alarm import Alarm
 from terok.controller.interruptions import RESUMING, may_resume, was_cut_off
 from terok.controller.limits import MARGIN, WAITED, may_wait, wait_for_reset
@@ -66,6 +68,32 @@ def test_nobody_waits_for_ever() -> None:
     waited = [Event(1, NOW, "a", WAITED, {})]
     assert may_wait(waited * 4)
     assert not may_wait(waited * 5)
+
+
+def test_work_that_only_the_processor_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, used = [100.0], {1: 50.0, 2: None}
+    monkeypatch.setattr(processor, "used_seconds", used.get)
+    monkeypatch.setattr(processor.time, "monotonic", lambda: clock[0])
+    look = processor.Processor()
+    assert not look.look("a", 1), "what was used before the first look says nothing"
+    clock[0] += 10
+    assert not look.look("a", 1)
+    clock[0] += 10
+    used[1] += 0.4
+    assert not look.look("a", 1), "less than a twentieth of a processor"
+    clock[0] += 10
+    used[1] += 0.6
+    assert look.look("a", 1)
+    assert not look.look("b", 2), "a container without a control group"
+    look.forget("a")
+    clock[0] += 10
+    used[1] += 9
+    assert not look.look("a", 1)
+
+
+def test_a_process_outside_of_a_container_has_no_group_of_its_own() -> None:
+    assert processor.used_seconds(os.getpid()) is None
+    assert processor.used_seconds(2**22 + 1) is None
 
 
 async def test_an_alarm_rings_at_its_time_and_once() -> None:

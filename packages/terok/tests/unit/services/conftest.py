@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from terok.engines.protocol import Launch, Started
+from terok.engines import Launch, Started
 from terok.errors import TaskError
 from terok.model.facts import Process, Silence
 from terok.services import Tasks

@@ -18,6 +18,7 @@ class Bench:
 
     def __init__(self, root: Path, store: Store) -> None:
         self.root, self.store = root, store
+        (root / "task").mkdir(mode=0o700)
         with store.write(at=1000.25) as writer:
             writer.add_task(Task("k7xm2abc", "web", "calm-otter", "demo", "headless", writer.at, branch="terok/k7"), {})
             writer.begin("k7xm2abc", "terok-web-k7xm2abc")
@@ -94,7 +95,7 @@ def test_a_hook_that_hangs_is_killed_with_its_children(bench: Bench) -> None:
     result = bench.run("post_start")
     assert result is not None
     assert (result.exit_code, result.said) == (None, "killed after 1 s")
-    assert result.output.read_bytes() == b"begun\n"
+    assert (bench.root / "task/hooks/post_start.log").read_bytes() == b"begun\n"
 
 
 def test_a_hook_knows_the_task_and_no_secret(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +105,7 @@ def test_a_hook_knows_the_task_and_no_secret(bench: Bench, monkeypatch: pytest.M
         writer.end("k7xm2abc", 7)
     result = bench.run("post_stop")
     assert result is not None
-    text = result.output.read_text()
+    text = (bench.root / "task/hooks/post_stop.log").read_text()
     assert "sk-secret" not in text
     about = {line for line in text.splitlines() if line.startswith("TEROK_") and not line.startswith("TEROK_ROOT")}
     assert about == {
@@ -119,11 +120,20 @@ def test_a_hook_knows_the_task_and_no_secret(bench: Bench, monkeypatch: pytest.M
         "TEROK_EXIT_CODE=7",
     }
     assert text.splitlines()[-1] == str(bench.root / "config/projects/web")
-    assert result.output.stat().st_mode & 0o777 == 0o600
+    assert (bench.root / "task/hooks/post_stop.log").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_flood_of_output_is_cut(bench: Bench) -> None:
     bench.hooks(post_start="yes | head -c 3000000")
     result = bench.run("post_start")
     assert result is not None
-    assert (result.exit_code, result.output.stat().st_size) == (0, 256 * 1024)
+    assert (result.exit_code, (bench.root / "task/hooks/post_start.log").stat().st_size) == (0, 256 * 1024)
+
+
+def test_output_is_not_kept_where_the_task_is_gone(bench: Bench) -> None:
+    bench.hooks(post_stop="echo over")
+    (bench.root / "task").rmdir()
+    result = bench.run("post_stop")
+    assert result is not None
+    assert (result.said, result.output) == ("over", None)
+    assert not (bench.root / "task").exists()

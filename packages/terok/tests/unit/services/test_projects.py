@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,37 @@ def test_a_wrong_change_leaves_the_file_alone(root: Path) -> None:
 def test_a_broken_file_can_be_mended_by_an_edit(root: Path) -> None:
     projects = Projects()
     file = projects.create("web", {})
-    file.write_text("run:\n  memory: lots\n  cpus: 2\n")
+    file.write_text("run:\n  memory: lots\n  cpus: many\n")
     with pytest.raises(ConfigError):
         load_project("web")
+    with pytest.raises(ConfigError, match="'more'"):
+        projects.change("web", "run.memory", "more")
     assert projects.change("web", "run.memory", "4g")
+    assert projects.change("web", "run.cpus", 2)
     assert file.read_text() == "run:\n  memory: 4g\n  cpus: 2\n"
+    assert load_project("web").run.cpus == 2
+
+
+def test_a_copy_that_was_cut_off_is_begun_again(root: Path) -> None:
+    Projects().create("web", {})
+    left = root / "config/projects/.web2.new"
+    left.mkdir()
+    (left / "stale").write_text("x")
+    made = Projects().derive("web", "web2")
+    assert sorted(path.name for path in Path(made.directory).iterdir()) == ["project.yml"]
+    assert not left.exists()
+
+
+def test_a_project_is_made_once_by_several_at_once(root: Path) -> None:
+    def make(number: int) -> bool:
+        try:
+            Projects().create("web", {"project": {"description": str(number)}})
+        except ProjectError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(make, range(8))].count(True) == 1
 
 
 def test_a_deleted_project_comes_back_as_it_was(root: Path) -> None:
@@ -171,7 +198,9 @@ def test_a_name_is_proposed_by_the_repository(repository: str, name: str) -> Non
     assert suggested_name(repository) == name
 
 
-SUGGESTED = Suggestions("/src/web", ("claude", "demo"), "claude", "mmdebstrap:trixie", frozenset(("taken",)))
+SUGGESTED = Suggestions(
+    "/src/web", ("claude", "demo"), "claude", "mmdebstrap:trixie", "gatekeeping", frozenset(("taken",))
+)
 
 
 def play(*lines: str) -> tuple[dict[str, str], list[str]]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from terok.cli import main
+from terok.cli.documents import DOCUMENTS
 from terok.services import Tasks
 
 from .conftest import PlainEngine
@@ -41,7 +43,16 @@ def typed(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 @pytest.fixture
 def as_json(typed: Callable[..., str]) -> Callable[..., Any]:
-    return lambda *words, code=0: json.loads(typed(*words, "--json", code=code))
+    """Type a command with `--json`, and hold its output to the published type."""
+
+    def type_command(*words: str, code: int = 0) -> Any:
+        text = typed(*words, "--json", code=code)
+        verb = " ".join(words[: 2 if words[0] in ("task", "op") else 1])
+        flag = next((one for one in ("--list", "--detach") if one in words), "")
+        TypeAdapter(DOCUMENTS[f"{verb} {flag}".strip()]).validate_json(text, strict=True)
+        return json.loads(text)
+
+    return type_command
 
 
 def test_a_list_by_filter(tasks: Tasks, typed: Callable[..., str], as_json: Callable[..., Any]) -> None:
@@ -68,7 +79,8 @@ def test_one_task_in_words_and_json(tasks: Tasks, typed: Callable[..., str], as_
     shown = as_json("task", "show", short)
     assert shown["request"]["prompt"] == "Do it"
     assert Path(shown["directory"], "workspace/work").exists()
-    typed("task", "rename", short, "better")
+    assert [row["kind"] for row in as_json("task", "timeline", short)][:2] == ["created", "queued"]
+    as_json("task", "rename", short, "better")
     assert as_json("task", "show", "better")["name_by_user"] is True
 
 
@@ -149,7 +161,7 @@ def test_a_detached_run_and_its_options(
         "--instructions",
         str(tmp_path / "prompt"),
     )
-    row = as_json("task", "run", "web", "-d", *words, *more)
+    row = as_json("task", "run", "web", "--detach", *words, *more)
     request = tasks.store.request(row["id"])
     assert (row["prompt"], row["branch"]) == ("From a file", f"terok/{row['id']}")
     wanted = {"memory": "4g", "cpus": 1.5, "env": {"A": "b"}, "branch": "mine", "unrestricted": False}

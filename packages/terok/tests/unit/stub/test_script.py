@@ -13,6 +13,7 @@ from terok.stub.script import (
     Text,
     ToolCall,
     ToolResult,
+    Use,
     next_reply,
     step_of,
 )
@@ -44,6 +45,13 @@ def test_results_of_other_calls_do_not_count() -> None:
     reply = next_reply(SCRIPT, conversation("toolu_01", "call_terok_1", "call_terok_0000"))
     assert isinstance(reply, ToolCall)
     assert reply.command == "first"
+
+
+def test_a_step_may_use_another_tool_which_the_client_has_to_offer() -> None:
+    script = Script((Use("ask", {"question": "Which?"}),))
+    asking = Conversation("m", tools=(BASH, OfferedTool("ask")))
+    assert next_reply(script, asking) == ToolCall("call_terok_000", OfferedTool("ask"), "ask", {"question": "Which?"})
+    assert next_reply(script, conversation()) == Text("The client has no tool ask.")
 
 
 def test_errands_without_a_shell_tool_get_a_short_text() -> None:

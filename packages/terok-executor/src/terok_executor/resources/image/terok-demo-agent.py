@@ -56,6 +56,7 @@ def main() -> int:
     tell = tell_json if options.json else tell_person
     session, messages = open_session(options.resume)
     messages.append({"role": "user", "content": prompt})
+    save_session(session, messages)  # who is killed can go on with it
     report("session", {"session": session})
     tell("prompt", text=prompt, session=session)
     try:

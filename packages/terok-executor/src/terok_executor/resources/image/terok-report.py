@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -IS
 """Note what an agent's own hook tells: `terok-report KIND [-] [NAME=PATH…] [JSON]`.
 
 KIND is permission, question, answered, turn_ended, phase, session or idle. The hook's JSON comes as the last argument,

@@ -25,6 +25,8 @@ WAIT_SECONDS: Final = 3600.0
 """How long a call may wait; clients give up sooner, and ask again."""
 RECHECK_SECONDS: Final = 2.0
 """How often a call that waits at a project's limit looks at what others of the project have done."""
+LOOK_SECONDS: Final = 30.0
+"""How often any call that waits looks whether its client still does."""
 USED_UP: Final = "budget_exceeded"
 BUSY: Final = "budget_busy"
 
@@ -107,16 +109,22 @@ class TaskBudget:
         told()
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, RECHECK_SECONDS) if shared else left):
+                async with asyncio.timeout(min(left, RECHECK_SECONDS if shared else LOOK_SECONDS)):
                     await changed.wait()
         finally:
             self._waiting -= 1
             self.held -= held
-            told()
+            # Not at once: who is about to wait again has not changed anything.
+            asyncio.get_running_loop().call_soon(told)
         return True
 
-    def decide(self, answer: str, whose: str, limit: str, most: float) -> None:
-        """Keep a person's decision and put it in force; BudgetError when that is not possible."""
+    def decide(
+        self, answer: str, whose: str, limit: str, most: float, record: Callable[[], None] = lambda: None
+    ) -> None:
+        """Keep a person's decision and put it in force; BudgetError when that is not possible.
+
+        `record` is called in front of that, for a decision that can be carried out.
+        """
         file = self._files.get(whose if answer == "raise" else "task")
         if file is None:
             raise BudgetError(f"{whose!r} has no budget", hint="it is that of the task or of the project")
@@ -130,6 +138,7 @@ class TaskBudget:
                 decided = Decisions(decided.raised, stopped=True)
             case _:
                 raise BudgetError(f"unknown decision {answer!r}", hint="use raise, finish or stop")
+        record()
         try:
             file.write(decided)
             if answer == "raise" and whose == "project":  # which ends what was decided for this task meanwhile

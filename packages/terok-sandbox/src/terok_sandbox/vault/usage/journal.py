@@ -65,6 +65,7 @@ STALE_SECONDS: Final = 2 * 3600.0
 MAX_GROUPS: Final = 500
 """Rows that a file is put together to; a container may invent names of models."""
 TOKENS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+GROUPED: Final = ("task", "provider", "model", "billing")
 _COUNTS: Final = (*TOKENS, "sent", "received", "cost_nano")
 
 Number = tuple[str, int]
@@ -120,8 +121,7 @@ class UsageJournal:
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row; AuditError if it could not be written whole."""
-        row = {"task": self._task, "run": self.run, **row}
-        line = json.dumps(row, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps({"task": self._task, "run": self.run, **row}, separators=(",", ":")).encode() + b"\n"
         try:
             if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:  # put together, or removed
                 self.close()
@@ -134,19 +134,11 @@ class UsageJournal:
                 line = b"\n" + line
             if os.write(self._fd, line) != len(line):
                 raise AuditError(f"{self._path}: a usage row was written only in part", hint="free some disk space")
-            self._count(row, size, len(line))
             if size > self._most:
                 self._put_together(size)
         except OSError as error:
             self.close()
             raise AuditError(f"{self._path}: {error.strerror}", hint="free some disk space") from error
-
-    def _count(self, row: dict[str, Any], size: int, length: int) -> None:
-        """Take in a row that was appended to a file of `size` bytes, unless there is more to be read first."""
-        book = self._books.get(self._path.name)
-        if book is not None and book.read_to == size and book.inode == os.fstat(self._fd).st_ino:
-            book.take(row)
-            book.read_to = size + length
 
     def refresh(self, *, project: bool) -> None:
         """Take in what was appended since: of this container, and with `project` of all in the directory.
@@ -213,19 +205,19 @@ class UsageJournal:
 
 
 def put_together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return few rows that say the same as many: sums by task, provider, billing and model, and what is still open."""
-    groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    """Return few rows that say the same as many: sums by `GROUPED` and day, and what is still open."""
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
     still_open: dict[Number, dict[str, Any]] = {}
     for row in rows:
         if (number := number_of(row, "settles")) is not None:
             still_open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
             still_open[number] = {**row, "requests": 0}
-        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")), billing_of(row))
+        provider, model, day = (str(row.get(name, "")) for name in ("provider", "model", "time"))
+        key: tuple[str, ...] = (row["task"], provider, model, billing_of(row), day[:10])
         if key not in groups and len(groups) >= MAX_GROUPS:
-            key = (row["task"], key[1], "", key[3])
-        named = dict(zip(("task", "provider", "model", "billing"), key, strict=True))
-        group = groups.setdefault(key, {**named, "requests": 0})
+            key = (row["task"], provider, "", key[3], "")
+        group = groups.setdefault(key, {**dict(zip(GROUPED, key, strict=False)), "requests": 0})
         group["time"] = row.get("time", "")
         group["requests"] += totals_of(row).requests
         for name in _COUNTS:

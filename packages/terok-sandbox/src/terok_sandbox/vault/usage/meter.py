@@ -121,17 +121,20 @@ class UsageMeter:
         except AuditError as error:
             _log.error("the usage cannot be looked at: %s", error.message)
         self.budget.refresh()
-        self._tell_usage()
-        self.tell_budget()
-
-    def _tell_usage(self) -> None:
         journal = self._journal
         self.facts.used(journal.task_totals, known=journal.cost_known, plan=journal.plan_cost)
+        self.tell_budget()
 
-    def decide(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out a person's decision, if there is one in `request`; return how every limit stands."""
+    def decide(self, request: dict[str, Any], record: Callable[..., None] = lambda **_: None) -> dict[str, Any]:
+        """Carry out a person's decision, if there is one in `request`; return how every limit stands.
+
+        `record` gets a decision before it takes effect.
+        """
         if "answer" in request:
-            self.budget.decide(*decision_of(request))
+            answer, whose, limit, most = decision_of(request)
+            self.budget.decide(
+                *(answer, whose, limit, most), lambda: record(answer=answer, whose=whose, limit=limit, most=most)
+            )
         self.refresh()
         standings = [(whose, limits, used) for whose, limits, used, _ in self._state()]
         limits = [fact_to_json(fact) for fact in self.budget.facts(standings)]
@@ -192,6 +195,7 @@ class UsageMeter:
                 self._unwritten.pop()
                 return VaultRefusal(503, "usage_unavailable", error.message, error.hint)
             _log.error("usage is not written down yet: %s", error.message)
+        self.facts.requests += 1
         return ObservedRequest(number, wanted, usage, self.clock())
 
     def observe(self, route: Route, method: str, path: str, billing: Billing = "metered") -> Observation:
@@ -247,12 +251,13 @@ class UsageMeter:
                 **extra,
             }
         )
+        moved = extra.get("sent", 0) + extra.get("received", 0)
+        used = Totals("settles" not in extra, usage.tokens, moved, cost)
+        self.facts.use(used, known=known and "price_assumed" not in extra, plan=extra.get("billing") == "plan")
         try:
             self._write()
-            self._journal.refresh(project=False)
         except AuditError as error:
             _log.error("usage is not written down yet: %s", error.message)
-        self._tell_usage()
 
     def _head(self, provider: str, model: str, *, priced: bool) -> dict[str, Any]:
         """Return how each row begins."""

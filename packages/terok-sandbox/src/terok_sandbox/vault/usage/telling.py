@@ -19,8 +19,8 @@ _OURS: Final = frozenset(
      "routes_unusable", "usage_unavailable", "audit_unavailable", "prices_unusable"}
 )  # fmt: skip
 """Refusals that say something about the provider's use, and not about one request."""
-_LEFT: Final = frozenset({"client_left", "budget_exceeded", "unknown_token", "quarantined"})
-"""Outcomes that say nothing about the provider."""
+_NOT_REACHED: Final = "upstream_"
+"""Outcomes that begin so say that there was no answer because of the provider."""
 
 
 class LimitAnswer:
@@ -49,6 +49,8 @@ class Telling:
         self._run = run
         self._budget = budget
         self._clock = clock
+        self.requests = self._tokens = self._bytes = self._cost = self._plan = 0
+        self._known = True
         self._began: dict[int, tuple[str, float]] = {}
         self._providers: dict[str, tuple[ProviderState, int, str, float | None]] = {}
 
@@ -81,8 +83,8 @@ class Telling:
     def answered(self, provider: str, status: int, outcome: str, limit: LimitAnswer | None = None) -> None:
         """Tell how a provider has answered a request of any kind, if it did."""
         state: ProviderState
-        if status == 0 or outcome == "reflected_secret":
-            if outcome in _LEFT:
+        if status == 0:
+            if not outcome.startswith(_NOT_REACHED):
                 return
             state = "fails"
         elif status == 401:
@@ -111,16 +113,32 @@ class Telling:
             self._stand(provider, "auth" if reason in _AUTH else "fails", status, reason, None, now)
 
     def used(self, totals: Totals, *, known: bool, plan: int) -> None:
-        """Tell what the task has used so far."""
+        """Tell what the task has used so far, as the journal has it."""
+        self.requests, self._tokens, self._bytes = totals.requests, totals.tokens, totals.bytes
+        self._cost, self._plan, self._known = totals.cost, plan, known
+        self._tell_usage(self._clock())
+
+    def use(self, more: Totals, *, known: bool, plan: bool) -> None:
+        """Count what one row adds; it is told with the model call that it is of."""
+        self.requests += more.requests
+        self._tokens += more.tokens
+        self._bytes += more.bytes
+        self._cost += more.cost
+        self._plan += more.cost if plan else 0
+        self._known = self._known and known
+        if more.tokens:
+            self._tell_usage(self._clock())
+
+    def _tell_usage(self, now: float) -> None:
         self._tell(
             UsageFact(
-                at=self._clock(),
-                requests=totals.requests,
-                tokens=totals.tokens,
-                bytes=totals.bytes,
-                cost_usd=round(totals.cost / NANO, 9),
-                cost_known=known,
-                plan_usd=round(plan / NANO, 9),
+                at=now,
+                requests=self.requests,
+                tokens=self._tokens,
+                bytes=self._bytes,
+                cost_usd=self._cost / NANO,
+                cost_known=self._known,
+                plan_usd=self._plan / NANO,
             )
         )
 

@@ -14,9 +14,9 @@ from terok_sandbox.vault.usage.telling import LimitAnswer, Telling
 ANSWERS = [
     (200, "complete", "works"), (101, "complete", "works"), (401, "complete", "auth"), (429, "complete", "limit"),
     (500, "complete", "fails"), (529, "complete", "fails"), (0, "upstream_unreachable", "fails"),
-    (0, "failed", "fails"),
+    (0, "failed", None),
     (400, "complete", None), (403, "complete", None), (404, "complete", None), (0, "client_left", None),
-    (0, "budget_exceeded", None), (200, "client_left", "works"),
+    (0, "budget_exceeded", None), (0, "budget_busy", None), (200, "client_left", "works"),
 ]  # fmt: skip
 REFUSED = [
     ("credential_missing", "auth"), ("sign_in_needed", "auth"), ("refresh_failed", "fails"),

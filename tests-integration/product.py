@@ -1,0 +1,42 @@
+"""Helpers of the tests of projects and tasks."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from pathlib import Path
+
+from support import BASE, Shell
+
+COMMIT = "echo 'A line by the agent.' >> README.md && git add -A && git commit -q -m 'Add a line'"
+LEFT = "echo secret-plan > untracked.txt && echo ignored > kept.o && echo '*.o' >> .git/info/exclude"
+
+
+def make_project(sh: Shell, repository: Path) -> str:
+    """Make a project of a repository as a person does, and return its name."""
+    bare = repository.with_name("upstream.git")
+    subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
+    name = f"web-{secrets.token_hex(3)}"
+    answers = repository.with_name("answers.yml")
+    answers.write_text(
+        f"name: {name}\ngit: {{upstream: {bare}}}\nagent: {{name: demo}}\nimage: {{base_image: '{BASE}'}}\n"
+    )
+    sh("terok", "project", "wizard", "--answers", str(answers), timeout=600)
+    return name
+
+
+def remove_containers(sh: Shell, project: str) -> None:
+    """End the controller, and remove the containers of a project's tasks."""
+    sh("terok", "controller", "stop", code=None)
+    rows = sh("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{project}-").out.split()
+    for row in rows:
+        sh("terok-executor", "rm", "--force", row, code=None)
+
+
+def tree(directory: Path) -> dict[str, object]:
+    """Return everything below a directory, but for what git itself rewrites when it only looks."""
+    return {
+        str(path.relative_to(directory)): (path.lstat().st_mode, path.is_file() and path.read_bytes())
+        for path in sorted(directory.rglob("*"))
+        if path.name != "index"
+    }
