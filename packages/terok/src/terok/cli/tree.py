@@ -15,6 +15,7 @@ from terok.cli.panic_tree import PANIC
 from terok.cli.project_tree import PROJECT
 from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
 from terok.cli.shield_sets_tree import SETS
+from terok.cli.sickbay_tree import SICKBAY
 from terok.cli.status_tree import CONTROLLER, EVENTS, STATUS
 from terok.cli.storage_tree import STORAGE
 from terok.cli.task_tree import ATTACH, LOGIN, TASK
@@ -103,6 +104,7 @@ COMMANDS = CommandTree(
         CONTROLLER,
         USAGE,
         STORAGE,
+        SICKBAY,
         PANIC,
         DEMO,
         EXECUTOR_GROUP,

@@ -28,10 +28,11 @@ with lazy_imports(globals()):
     from terok_executor import RunRecord as RunRecord
     from terok_executor import RunResult as RunResult
     from terok_executor import StoredImage as StoredImage
-    from terok_executor import Tool as Tool
     from terok_executor import TokenUse as TokenUse
+    from terok_executor import Tool as Tool
     from terok_executor import TranscriptEvent as TranscriptEvent
     from terok_executor import TranscriptReader as TranscriptReader
+    from terok_executor import agent_doctor_checks as agent_doctor_checks
     from terok_executor import allow_lines as allow_lines
     from terok_executor import build_project_image as build_project_image
     from terok_executor import host_identity as host_identity

@@ -29,6 +29,7 @@ with lazy_imports(globals()):
     from terok_sandbox import SandboxConfigView as SandboxConfigView
     from terok_sandbox import SandboxRow as SandboxRow
     from terok_sandbox import Sidecar as Sidecar
+    from terok_sandbox import SSHManager as SSHManager
     from terok_sandbox import VaultStatus as VaultStatus
     from terok_sandbox import close_off as close_off
     from terok_sandbox import container_checks as container_checks
