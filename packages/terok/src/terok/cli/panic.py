@@ -27,11 +27,11 @@ def panic(stop: bool, clear: bool, yes: bool, as_json: bool) -> int:
 
 
 def _clear(*, yes: bool, as_json: bool) -> int:
-    from terok.integrations.sandbox import Sandbox
     from terok.services import Tasks
+    from terok.services.panic import emergency_sandbox
     from terok.services.panic_recovery import clear, is_locked
 
-    sandbox = Sandbox()
+    sandbox = emergency_sandbox()
     if not is_locked(sandbox):
         show({"locked": False}, as_json, "there is no lockdown")
         return 0

@@ -6,14 +6,10 @@ from terok_util import JSON, ArgDef, CommandDef
 
 STORAGE = CommandDef(
     "storage",
-    help="what terok takes up on disk",
+    help="what terok keeps, what it takes up on disk, and for how long",
+    handler="terok.cli.storage:show_all",
+    args=(ArgDef("--all", dest="everything", action="store_true", help="each thing, not only kinds"), JSON),
     children=(
-        CommandDef(
-            "show",
-            help="show what is kept, what it takes up, and for how long",
-            handler="terok.cli.storage:show_all",
-            args=(ArgDef("--all", dest="everything", action="store_true", help="each thing, not only kinds"), JSON),
-        ),
         CommandDef(
             "clean",
             help="list what is not needed any more, or remove it",

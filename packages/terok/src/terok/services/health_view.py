@@ -12,6 +12,7 @@ from terok_util import TerokError
 from terok.config import list_projects
 from terok.integrations.sandbox import Sandbox, list_sandboxes
 from terok.services.at_once import Answer, at_once
+from terok.store import Lease, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,7 +111,7 @@ def read_records(tasks: Tasks) -> Records:
         operations=operations,
         left_alone=store.left_alone(),
         leased=frozenset(task.id for task in everyone if store.lease(task.id) is not None),
-        held=frozenset(one.id for one in operations if one.state == "open" and tasks.operations.is_held(one.id)),
+        held=frozenset(one.id for one in operations if one.state == "open" and _is_held(store.setting(f"operation/{one.id}"))),
         written=frozenset(one.task for one in store.follow_ups() if one.state == "written" and one.how == "queue"),
         controller=store.setting("controller"),
         watched=store.watched(),
@@ -125,6 +126,10 @@ def read_records(tasks: Tasks) -> Records:
             )
         },
     )
+
+
+def _is_held(kept: Any) -> bool:
+    return kept is not None and is_alive(Lease(*kept[:3]))
 
 
 def _probed(tasks: Tasks | None, records: Records) -> dict[str, Process | Silence]:

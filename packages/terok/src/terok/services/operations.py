@@ -73,7 +73,7 @@ class Operations:
         """Go on with operations whose process has ended in the middle; return what still goes wrong."""
         failed = []
         for operation in self.log():
-            if operation.state == "open" and not self.is_held(operation.id):
+            if operation.state == "open" and not self._is_held(operation.id):
                 try:
                     self._carry_out(operation.id, operation.inverse)
                 except TerokError as error:
@@ -120,8 +120,7 @@ class Operations:
             raise TaskError("there is nothing to undo", hint="`terok op log --all` lists what was done")
         raise TaskError(f"there is no operation {number}", hint="see `terok op log`")
 
-    def is_held(self, number: int) -> bool:
-        """Whether a living process is carrying an operation out."""
+    def _is_held(self, number: int) -> bool:
         kept = self._store.setting(_lease(number))
         return kept is not None and is_alive(Lease(*kept))
 

@@ -18,6 +18,7 @@ from terok_util import TerokError
 from terok.integrations.sandbox import (
     ContainerState,
     Sandbox,
+    SandboxConfig,
     close_off,
     end_services,
     is_locked_down,
@@ -31,7 +32,7 @@ from terok.services.panic_evidence import Evidence, Sealed
 from terok.store import Store
 
 if TYPE_CHECKING:
-    from terok.integrations.sandbox import ContainerSummary, SandboxConfig
+    from terok.integrations.sandbox import ContainerSummary
 
 SETTING: Final = "panic"
 """The setting with the tasks that ran, to be taken up again."""
@@ -73,6 +74,14 @@ class Report:
     failures: list[str] = field(default_factory=list)
 
 
+def emergency_sandbox() -> Sandbox:
+    """Return the sandbox, without what a person has configured if that is wrong: an emergency does not wait for it."""
+    try:
+        return Sandbox()
+    except TerokError:
+        return Sandbox(SandboxConfig())
+
+
 class Panic:
     """Use cases of an emergency, for all sandboxed containers of this user, tasks or not."""
 
@@ -83,7 +92,7 @@ class Panic:
         close: Callable[[SandboxConfig, str, int], bool] = close_off,
         end: Callable[[SandboxConfig, str], None] = end_services,
     ) -> None:
-        self._sandbox = sandbox or Sandbox()
+        self._sandbox = sandbox or emergency_sandbox()
         self._close_off, self._end_services = close, end
 
     @property

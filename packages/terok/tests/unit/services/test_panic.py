@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from terok.cli import main
 from terok.integrations.sandbox import Sandbox
 from terok.model.task import Task
 from terok.services import Tasks
@@ -181,6 +182,21 @@ def test_a_task_that_a_person_has_stopped_meanwhile_is_not_taken_up(
     cleared = clear(tasks, sandbox)
     assert cleared.restored == []
     assert [line.partition(" holds")[0] for line in cleared.left] == [f"task {sealed.id}"]
+
+
+def test_a_configuration_that_is_wrong_stops_no_panic(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "config/config.yml").write_text("shield: {mode: }")
+    with pytest.raises(TerokError):
+        Sandbox()
+    report = Panic().engage()
+    assert [failure for failure in report.failures if not failure.startswith("podman")] == []
+    assert Panic().locked()
+    assert main(["panic"]) == 2
+    assert "hint: scripts say --yes" in capsys.readouterr().err
+    assert main(["panic", "--clear"]) == 2
+    assert Panic().locked()
+    assert main(["panic", "--clear", "--yes", "--json"]) == 0
+    assert not Panic().locked()
 
 
 def test_a_lockdown_that_cannot_be_read_counts(sandbox: Sandbox, tasks: Tasks) -> None:
