@@ -64,8 +64,12 @@ def exposed(check: str, path: Path, mode: int) -> Iterator[Finding]:
             "error",
             f"other users can get at {path}: its mode is {found:04o}",
             hint=f"chmod {mode:o} {path}",
-            mend=lambda _: path.chmod(mode),
+            mend=partial(_close, path, mode),
         )
+
+
+def _close(path: Path, mode: int, _tasks: Tasks | None) -> None:
+    path.chmod(mode)
 
 
 def _controller(records: Records) -> Iterator[Finding]:
@@ -116,7 +120,11 @@ def _wake(tasks: Tasks | None) -> None:
 def _starts(records: Records) -> Iterator[Finding]:
     for task_id in records.left_alone:
         text = f"task {task_id}: the process that started or stopped it has died in the middle"
-        yield Finding("starts", "warn", text, task_id, mend=_of_tasks(lambda tasks, one=task_id: tasks.recover(one)))
+        yield Finding("starts", "warn", text, task_id, mend=_of_tasks(partial(_recover, task_id)))
+
+
+def _recover(task_id: str, tasks: Tasks) -> None:
+    tasks.recover(task_id)
 
 
 def _operations(records: Records) -> Iterator[Finding]:

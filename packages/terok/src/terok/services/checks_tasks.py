@@ -172,4 +172,7 @@ def _with(act: Callable[[Tasks], object]) -> Mend:
 
 
 def _always(act: Callable[[], object]) -> Mend:
-    return lambda _tasks: act() and None
+    def mend(_tasks: Tasks | None) -> None:
+        act()
+
+    return mend
