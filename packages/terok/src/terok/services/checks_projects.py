@@ -22,8 +22,27 @@ if TYPE_CHECKING:
     from terok.services.tasks import Tasks
 
 HOOKS: Final = ("pre_start", "post_start", "post_ready", "post_stop")
-BUILTIN: Final = frozenset("cd command echo eval exec exit export printf read set test trap true false umask wait".split())
-KEYWORDS: Final = frozenset("if for while until case { ( ! [ : .".split())
+BUILTIN: Final = frozenset(
+    [
+        "cd",
+        "command",
+        "echo",
+        "eval",
+        "exec",
+        "exit",
+        "export",
+        "printf",
+        "read",
+        "set",
+        "test",
+        "trap",
+        "true",
+        "false",
+        "umask",
+        "wait",
+    ]
+)
+KEYWORDS: Final = frozenset(["if", "for", "while", "until", "case", "{", "(", "!", "[", ":", "."])
 
 
 def of_projects(view: View, only: str | None = None) -> Iterator[Check]:

@@ -120,7 +120,11 @@ def _checks(view: View, project: str | None, chosen: Task | None, *, system: boo
         names = {f"container {task.container}" for task in mine}
         yield from (one for one in of_containers(view) if one.name in names)
         return
-    sources: list[tuple[str, Callable[[View], Iterator[Check]]]] = [("host", of_host), ("files", of_files), ("records", of_records)]
+    sources: list[tuple[str, Callable[[View], Iterator[Check]]]] = [
+        ("host", of_host),
+        ("files", of_files),
+        ("records", of_records),
+    ]
     if not system:
         sources += [("projects", of_projects), ("tasks", of_tasks), ("containers", of_containers)]
     for name, source in sources:

@@ -95,9 +95,7 @@ def gather(tasks: Tasks | None, sandbox: Sandbox, store_error: TerokError | None
         partial(_probed, tasks, records),
     ]
     rows, containers, facts, projects, processes = at_once(calls, seconds=PATIENCE)
-    return View(
-        sandbox, time.time(), records, store_error, rows, containers, facts, projects, processes.value or {}
-    )
+    return View(sandbox, time.time(), records, store_error, rows, containers, facts, projects, processes.value or {})
 
 
 def read_records(tasks: Tasks) -> Records:
@@ -111,7 +109,9 @@ def read_records(tasks: Tasks) -> Records:
         operations=operations,
         left_alone=store.left_alone(),
         leased=frozenset(task.id for task in everyone if store.lease(task.id) is not None),
-        held=frozenset(one.id for one in operations if one.state == "open" and _is_held(store.setting(f"operation/{one.id}"))),
+        held=frozenset(
+            one.id for one in operations if one.state == "open" and _is_held(store.setting(f"operation/{one.id}"))
+        ),
         written=frozenset(one.task for one in store.follow_ups() if one.state == "written" and one.how == "queue"),
         controller=store.setting("controller"),
         watched=store.watched(),

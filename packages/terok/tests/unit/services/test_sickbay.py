@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from terok.cli import main
@@ -22,7 +23,7 @@ from terok.errors import StoreNewer
 from terok.model.admission import Waiting
 from terok.model.task import Task
 from terok.paths import controller_socket, database_path, tasks_dir, trash_dir
-from terok.services import Tasks, health
+from terok.services import Tasks, checks_sandbox, health
 from terok.services.at_once import at_once
 from terok.services.checks import Check, Finding, exit_code, look_at
 from terok.services.health import Health, Sickbay
@@ -33,9 +34,11 @@ from terok.wire import client
 from terok.wire.protocol import encode
 from terok_executor import AgentRoster
 from terok_sandbox import FakeRuntime, FakeSupervisor, RunSpec, Sandbox, SandboxConfig, make_sidecar, run_setup
+from terok_sandbox.setup import seccomp, stages
+from terok_sandbox.setup.prerequisites import Prerequisite
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.unlock import provision_session
-from terok_util import TerokError
+from terok_util import TerokError, ensure_dir
 
 from .conftest import PlainEngine
 from .test_tasks import finished, run
@@ -101,7 +104,7 @@ class Ward:
     def wire(self, task: Task) -> None:
         """Give a task's container a sidecar, as its launch does."""
         spec = RunSpec(container_name=task.container, image="base", command=("true",))
-        self.config.sidecar_dir.mkdir(parents=True, exist_ok=True)
+        ensure_dir(self.config.sidecar_dir)
         make_sidecar(self.config, spec).save(self.config.sidecar_path(task.container))
 
     def change(self, statement: str, *values: object) -> None:
@@ -133,6 +136,8 @@ def ward(
     upstream = root / "upstream"
     subprocess.run(["git", "init", "-q", str(upstream)], check=True)
     (root / "shared").mkdir()
+    (root / "config/providers").mkdir()
+    (root / "config/providers/demo.yaml").write_text("upstream: https://provider.example.test\n")
     (root / "config/projects/web/project.yml").write_text(
         f"git: {{upstream: {upstream}}}\nagent: {{name: demo}}\nshared: {{dir: {root / 'shared'}}}\n"
     )
@@ -308,7 +313,6 @@ def damaged_sidecar(ward: Ward) -> None:
 
 def roster_broken(ward: Ward) -> None:
     path = ward.root / "config/providers/demo.yaml"
-    path.parent.mkdir(parents=True)
     path.write_text("upstream: [not, an, address]\n")
 
 
@@ -352,33 +356,68 @@ FAULTS = [
     Fault("stale lock", stale_lock, "mirror web: 1 locks of git were left behind"),
     Fault("hook never run", hook_never_run, "its hook post_stop was never run"),
     Fault("vault locked", vault_locked, "passphrase|locked", mended=False),
-    Fault("vault damaged", lambda w: w.config.db_path.write_bytes(b"x" * 4096), "vault|passphrase|database", mended=False),
+    Fault(
+        "vault damaged", lambda w: w.config.db_path.write_bytes(b"x" * 4096), "vault|passphrase|database", mended=False
+    ),
     Fault("database newer", newer_database, "written by a newer version", mended=False),
-    Fault("configuration wrong", lambda w: (w.root / "config/config.yml").write_text("tasks: {slot: 3}\n"),
-          r"config.yml:1.*slot", mended=False),  # fmt: skip
-    Fault("project broken", lambda w: w.project.write_text("agent: {nme: demo}\n"), r"project.yml:1.*nme", mended=False),
+    Fault(
+        "configuration wrong",
+        lambda w: (w.root / "config/config.yml").write_text("tasks: {slot: 3}\n"),
+        r"config.yml:1.*slot",
+        mended=False,
+    ),
+    Fault(
+        "project broken", lambda w: w.project.write_text("agent: {nme: demo}\n"), r"project.yml:1.*nme", mended=False
+    ),
     Fault("repository gone", lambda w: shutil.rmtree(w.root / "upstream"), "upstream is not there", mended=False),
-    Fault("image lines gone", lambda w: w.add("image: {user_snippet_file: /nowhere/x}\n"), "is not there|cannot", mended=False),
-    Fault("no program for a hook", lambda w: w.add("hooks: {pre_start: nosuch-program now}\n"),
-          "there is no program nosuch-program", mended=False),  # fmt: skip
-    Fault("no credential", lambda w: open_vault_of(w.config).delete_credential("default", "demo"),
-          "the vault has no credential for demo", mended=False),  # fmt: skip
+    Fault(
+        "image lines gone",
+        lambda w: w.add("image: {user_snippet_file: /nowhere/x}\n"),
+        "is not there|cannot",
+        mended=False,
+    ),
+    Fault(
+        "no program for a hook",
+        lambda w: w.add("hooks: {pre_start: nosuch-program now}\n"),
+        "there is no program nosuch-program",
+        mended=False,
+    ),
+    Fault(
+        "no credential",
+        lambda w: open_vault_of(w.config).delete_credential("default", "demo"),
+        "the vault has no credential for demo",
+        mended=False,
+    ),
     Fault("roster broken", roster_broken, "demo.yaml", mended=False),
     Fault("waits for a failed one", waits_for_a_failed_one, "never starts by itself", mended=False),
     Fault("clock set back", lambda w: task_row(w, created=time.time() + 9e6), "the clock was set back", mended=False),
-    Fault("workspace gone", lambda w: shutil.rmtree(w.tasks.directory(w.over) / "workspace"),
-          "its workspace .* is gone", mended=False),  # fmt: skip
-    Fault("directory gone", lambda w: shutil.rmtree(w.tasks.directory(w.over)), "its directory .* is gone", mended=False),
+    Fault(
+        "workspace gone",
+        lambda w: shutil.rmtree(w.tasks.directory(w.over) / "workspace"),
+        "its workspace .* is gone",
+        mended=False,
+    ),
+    Fault(
+        "directory gone", lambda w: shutil.rmtree(w.tasks.directory(w.over)), "its directory .* is gone", mended=False
+    ),
     Fault("sidecar damaged", damaged_sidecar, "its sidecar cannot be used", mended=False),
-    Fault("sidecar gone", lambda w: w.config.sidecar_path(w.running.container).unlink(), "its sidecar .* is gone",
-          mended=False),  # fmt: skip
+    Fault(
+        "sidecar gone",
+        lambda w: w.config.sidecar_path(w.running.container).unlink(),
+        "its sidecar .* is gone",
+        mended=False,
+    ),
     Fault("directory of nobody", orphan, "belongs to no task that is recorded", mended=False),
     Fault("mirror damaged", lambda w: (mirror(w) / "HEAD").unlink(), "mirror web cannot be read", mended=False),
     Fault("lockdown", locked_down, "nothing starts since the panic", mended=False),
     Fault("evidence changed", evidence_changed, "its evidence was changed", mended=False),
     Fault("engine silent", lambda w: setattr(w.engine, "silent", True), "not known whether it runs", mended=False),
-    Fault("low disk", lambda w: (w.root / "config/config.yml").write_text("tasks: {min_free_disk: 900t}\n"),
-          "no task starts below", mended=False),  # fmt: skip
+    Fault(
+        "low disk",
+        lambda w: (w.root / "config/config.yml").write_text("tasks: {min_free_disk: 900t}\n"),
+        "no task starts below",
+        mended=False,
+    ),
 ]
 """Faults of everything but the host's set-up, which `SETUP` has; those that need containers are integration tests."""
 
@@ -400,12 +439,22 @@ def receipt(ward: Ward, version: str) -> None:
 
 
 @pytest.fixture
-def host(ward: Ward) -> Ward:
-    """A ward on a host that is set up, as `terok setup` does it."""
-    try:
+def host(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> Ward:
+    """A ward on a host that is set up, but for what only root can do; `terok-sandbox setup` is a call here."""
+    base = ward.root / "seccomp.json"
+    base.write_text(json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}))
+    monkeypatch.setattr(seccomp, "INSTALLED", (base,))
+    monkeypatch.setattr(stages, "check_prerequisites", lambda: [Prerequisite("podman", ok=True, detail="")])
+    for step in ("_provision_vault", "_set_up_services", "learn_redirects"):
+        monkeypatch.setattr(stages, step, lambda *_: "done")
+
+    def set_up(command: list[str], **_: object) -> object:
+        assert command[-2:] == ["terok_sandbox", "setup"]
         run_setup(ward.config, lambda stage, outcome: None)
-    except TerokError as error:
-        pytest.fail(f"this machine cannot be set up: {error.message}")
+        return SimpleNamespace(returncode=0)
+
+    set_up(["terok_sandbox", "setup"])
+    monkeypatch.setattr(checks_sandbox, "run", set_up)
     return ward
 
 
