@@ -86,6 +86,7 @@ with lazy_imports(globals()):
     from terok_executor.launch.identity import host_identity as host_identity
     from terok_executor.launch.instructions import SubAgent as SubAgent
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
+    from terok_executor.launch.instructions import read_subagent as read_subagent
     from terok_executor.launch.prepared import KrunHost as KrunHost
     from terok_executor.launch.prepared import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
@@ -99,6 +100,7 @@ with lazy_imports(globals()):
     from terok_executor.launch.task_files import load_record as load_record
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
+    from terok_executor.paths import default_agent as default_agent
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
     from terok_executor.reports.file import REPORTS as REPORTS

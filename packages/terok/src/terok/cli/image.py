@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from terok_util import UsageError, show, table
 
-from terok.cli.project_changes import progress
+from terok.cli.progress import progress
 from terok.services.images import Images
 from terok.services.projects import Projects
 

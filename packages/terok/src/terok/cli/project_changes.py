@@ -9,6 +9,7 @@ from typing import Any
 from terok_util import ConfigError, UsageError, read_file, safe_text, show, yaml
 
 from terok.cli.editor import open_editor
+from terok.cli.progress import progress
 from terok.config.edit import read_value
 from terok.services.projects import Projects
 
@@ -169,8 +170,3 @@ def delete(project: str, as_json: bool) -> int:
     ]
     show({"project": project, "operation": number}, as_json, lines)
     return 0
-
-
-def progress(line: str) -> None:
-    """Print one line of progress."""
-    print(f"   {safe_text(line)}", file=sys.stderr, flush=True)

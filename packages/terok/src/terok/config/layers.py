@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,8 +78,7 @@ def anchored(text: str, directory: Path) -> str:
     """Return a path as seen from `directory`; empty text and the marker of lower layers stay."""
     if not text or text == BUNDLED:
         return text
-    path = Path(text).expanduser() if text.startswith("~") else directory / text
-    return str(path.resolve() if ".." in path.parts else path)
+    return os.path.normpath(directory / os.path.expanduser(text))  # noqa: PTH111 - leaves a user that is not there
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,13 +101,23 @@ def _problems(scope: ConfigScope, data: Mapping[str, Any], owners: Owners, above
 
 
 def parse(data: Mapping[str, Any], owners: Owners) -> Parsed:
-    """Return the values of merged layers, each of which has been checked by itself."""
+    """Return the values of merged layers, each of which has been checked by itself.
+
+    ConfigError for what only the layers together make wrong, such as a list that has become too long.
+    """
     part = owners.split(data)
-    return Parsed(
-        owners.product.validate_python(_tuples(part.product)),
-        owners.image.validate_python(_tuples(part.image)),
-        owners.sandbox.validate_python(part.sandbox).settings(),
-    )
+    try:
+        return Parsed(
+            owners.product.validate_python(_tuples(part.product)),
+            owners.image.validate_python(_tuples(part.image)),
+            # With the keys that no project can have: they are the host's for all containers.
+            HOST.sandbox.validate_python(HOST.split(data).sandbox).settings(),
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        text = safe_text(first["msg"], limit=300)
+        raise ConfigError(f"{key}: {text} (all layers together)", hint=f"`terok config explain {key}`") from None
 
 
 def _told(error: ValidationError, data: Any) -> Iterable[tuple[Location, str]]:

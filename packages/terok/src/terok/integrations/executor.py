@@ -35,11 +35,14 @@ with lazy_imports(globals()):
     from terok_executor import agent_doctor_checks as agent_doctor_checks
     from terok_executor import allow_lines as allow_lines
     from terok_executor import build_project_image as build_project_image
+    from terok_executor import default_agent as default_agent
     from terok_executor import host_identity as host_identity
     from terok_executor import load_record as load_record
     from terok_executor import read_reports as read_reports
+    from terok_executor import read_subagent as read_subagent
     from terok_executor import remove_images as remove_images
     from terok_executor import render_event as render_event
+    from terok_executor import render_project as render_project
     from terok_executor import reported_delivery as reported_delivery
     from terok_executor import revoke_phantoms as revoke_phantoms
     from terok_executor import store_api_key as store_api_key

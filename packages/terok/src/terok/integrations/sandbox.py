@@ -49,6 +49,7 @@ with lazy_imports(globals()):
     from terok_sandbox import lock_down as lock_down
     from terok_sandbox import mirror_path as mirror_path
     from terok_sandbox import open_vault as open_vault
+    from terok_sandbox import policy_tiers as policy_tiers
     from terok_sandbox import profile_path as profile_path
     from terok_sandbox import project_dir as project_dir
     from terok_sandbox import pusher as pusher
@@ -56,6 +57,7 @@ with lazy_imports(globals()):
     from terok_sandbox import read_lockdown as read_lockdown
     from terok_sandbox import read_usage as read_usage
     from terok_sandbox import refuse_lockdown as refuse_lockdown
+    from terok_sandbox import resolve_repo as resolve_repo
     from terok_sandbox import run_git as run_git
     from terok_sandbox import scope_for as scope_for
     from terok_sandbox import state_checks as state_checks

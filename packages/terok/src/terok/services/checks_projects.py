@@ -23,26 +23,9 @@ if TYPE_CHECKING:
 
 HOOKS: Final = ("pre_start", "post_start", "post_ready", "post_stop")
 BUILTIN: Final = frozenset(
-    [
-        "cd",
-        "command",
-        "echo",
-        "eval",
-        "exec",
-        "exit",
-        "export",
-        "printf",
-        "read",
-        "set",
-        "test",
-        "trap",
-        "true",
-        "false",
-        "umask",
-        "wait",
-    ]
+    (*("cd", "command", "echo", "eval", "exec", "exit", "export", "printf", "read"), *("set", "test"))
 )
-KEYWORDS: Final = frozenset(["if", "for", "while", "until", "case", "{", "(", "!", "[", ":", "."])
+KEYWORDS: Final = frozenset(("if", "for", "while", "until", "case", "{", "(", "!", "[", ":", "."))
 
 
 def of_projects(view: View, only: str | None = None) -> Iterator[Check]:

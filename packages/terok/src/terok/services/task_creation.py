@@ -146,7 +146,7 @@ class TaskCreation(TaskBase):
     def _admit(self, writer: Writer, task: Task, project: Project) -> bool:
         """Decide, in the transaction that records it, whether a task may start: no two ever take the last slot."""
         everyone = writer.tasks()
-        working = [one.project for one in everyone if one.word == "working"]
+        working = [one.project for one in everyone if one.works]
         queue = writer.queue()
         decisions = admit(queue, working, self.limits(project), disk_free(), writer.at, outcomes(everyone))
         decision = next(one for one in decisions if one.task == task.id)

@@ -12,11 +12,12 @@ from terok.config import Project, load_project, run_options, sandbox_config
 from terok.config.owners import HOST, PROJECT
 from terok.controller import act
 from terok.integrations.executor import AgentRequest, AgentRoster
-from terok.integrations.sandbox import SandboxConfig
 from terok.model.task import Task
 from terok.services import Tasks
 from terok.services.hooks import Point, run_hook
 from terok.services.images import chosen, snippet_of
+from terok.services.operations import DAY
+from terok.services.retention import tidy
 from terok_util import yaml
 
 from .conftest import Host
@@ -110,7 +111,17 @@ def trash_days(_: Host) -> Any:
         return tasks.keep_days
 
 
-PERSON = {"human_name": "Ann", "human_email": "ann@example.org"}
+def archive_days(_: Host) -> Any:
+    """Observe when an archived task goes, in days after it was archived."""
+    with Tasks() as tasks:
+        if not tasks.store.candidates():
+            with tasks.store.write(at=1000.0) as writer:
+                writer.add_task(Task("k7xm2abc", "web", "calm-otter", "demo", "headless", 1.0, archived=1000.0), {})
+        due = tidy(tasks, 2000.0)
+    assert due is not None
+    return (due - 1000.0) / DAY
+
+
 EFFECTS: dict[str, Effect] = {
     "agent.name": Effect("demo", "demo", request("agent")),
     "agent.provider": Effect("openai", "openai", request("provider")),
@@ -145,9 +156,9 @@ EFFECTS: dict[str, Effect] = {
     "credentials.set": Effect("work", "work", request("credential_set")),
     "credentials.ssh_keys": Effect(True, "web", request("ssh_scope")),
     "credentials.passphrase_command": Effect(
-        ["pass", "terok"], ("pass", "terok"), lambda _: SandboxConfig.load().credentials_passphrase_command
+        ["pass", "terok"], ("pass", "terok"), sandbox("credentials_passphrase_command")
     ),
-    "services.mode": Effect("tcp", "tcp", lambda _: SandboxConfig.load().services_mode),
+    "services.mode": Effect("tcp", "tcp", sandbox("services_mode")),
     "shared.dir": Effect("/srv/shared", Path("/srv/shared"), request("shared_dir")),
     "shared.mount": Effect("/data", "/data", request("shared_mount")),
     "hooks.pre_start": Effect("echo one", "one", hook("pre_start")),
@@ -173,6 +184,7 @@ EFFECTS: dict[str, Effect] = {
     "tasks.min_free_disk": Effect("1k", 1024, controller("disk_floor")),
     "tasks.resume": Effect(False, False, controller("resume")),
     "tasks.trash_days": Effect(3, 3, trash_days),
+    "tasks.archive_days": Effect(30, 30, archive_days),
     "tasks.wait_for_limit": Effect(60, 60, lambda host: controller("waits")(host)["web"]),
     "controller.keep_awake": Effect(False, False, controller("keep_awake")),
     "notify.desktop": Effect(False, False, controller("desktop")),
