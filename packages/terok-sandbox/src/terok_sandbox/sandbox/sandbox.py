@@ -20,7 +20,6 @@ from terok_sandbox.errors import EngineError, EngineTimeout, LaunchError, NameTa
 from terok_sandbox.launch.argv import plan_launch
 from terok_sandbox.launch.check import check_container_name, check_spec
 from terok_sandbox.launch.gpu import cdi_grants, installed_cdi_devices
-from terok_sandbox.launch.lockdown import refuse_lockdown
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
@@ -31,7 +30,7 @@ from terok_sandbox.launch.resources import (
     write_launch,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
-from terok_sandbox.launch.supervision import HOOK_LOG, LaunchSupervisor, hook_heard
+from terok_sandbox.launch.supervision import HOOK_LOG, LaunchSupervisor, check_host, hook_heard
 from terok_sandbox.runtime.probe import low_disk
 from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
 from terok_sandbox.sandbox.removal import forget_container, is_sandboxed, remove_container
@@ -91,7 +90,7 @@ class Sandbox:
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
         """Raise what `run` would before it has any effect; `new_name` also asks Podman for a container of that name."""
         check_spec(spec)  # a wrong value is wrong on any host
-        self._check_host()
+        check_host(self.config, self.supervision)
         self._plan(spec)
         self._refuse_taken_name(spec.container_name, certain=new_name)
 
@@ -101,7 +100,7 @@ class Sandbox:
 
         Raises SetupRequired, NameTaken, ContainerBusy.
         """
-        self._check_host()
+        check_host(self.config, self.supervision)
         with launch_lock(self.config, check_container_name(name)):
             if self._refuse_taken_name(name):
                 forget_container(self.config, self.supervision, name)
@@ -127,7 +126,7 @@ class Sandbox:
     def start(self, name: str, hooks: LifecycleHooks | None = None) -> None:
         """Start a stopped container; raises LaunchError, and stops it again when its supervision fails."""
         hooks = hooks or LifecycleHooks()
-        self._check_host()
+        check_host(self.config, self.supervision)
         if not self.config.sidecar_path(check_container_name(name)).exists():
             raise LaunchError(f"there is no sandboxed container {name}", hint="see `terok-sandbox list`")
         hooks.pre_start()
@@ -278,10 +277,6 @@ class Sandbox:
         from terok_sandbox.sandbox.watching import HostView
 
         return HostView(self.config, self.runtime, check_container_name(name))
-
-    def _check_host(self) -> None:
-        refuse_lockdown(self.config.state_dir)
-        self.supervision.check_setup(self.config)
 
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool = True) -> str:
         name = spec.container_name

@@ -55,8 +55,8 @@ def _confirm(word: str, effect: str, *, yes: bool) -> None:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    cut = f"{len(report.containers)} containers cut off after {report.cut_seconds:.2f} s"
-    yield f"{cut}, {report.tokens} tokens revoked"
+    number = f"{len(report.containers)} containers cut off after {report.cut_seconds:.2f} s"
+    yield f"{number}, {report.tokens} tokens revoked"
     if report.stopped:
         yield f"{report.stopped} containers stopped"
     for cut in report.containers:

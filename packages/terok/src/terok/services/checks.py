@@ -1,4 +1,4 @@
-"""What a check of the health finds: a cause in one line, how bad it is, and how it is mended."""
+"""Checks of the health and their findings: a cause in one line, how bad it is, and how it is mended."""
 
 from __future__ import annotations
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from terok.services.tasks import Tasks
 
 HOOKS: Final = ("pre_start", "post_start", "post_ready", "post_stop")
-BUILTIN: Final = frozenset(
-    (*("cd", "command", "echo", "eval", "exec", "exit", "export", "printf", "read"), *("set", "test"))
-)
+BUILTIN: Final = frozenset(("cd", "command", "echo", "eval", "exec", "exit", "export", "printf", "read", "set", "test"))
 KEYWORDS: Final = frozenset(("if", "for", "while", "until", "case", "{", "(", "!", "[", ":", "."))
 
 

@@ -29,7 +29,7 @@ ROUNDS = 3
 
 @dataclass(slots=True)
 class Health:
-    """What was found at last, what was mended before, and what could not be."""
+    """The outcome: what was found at last, what was mended before, and what could not be."""
 
     findings: list[Finding]
     mended: list[Finding] = field(default_factory=list)
@@ -72,14 +72,14 @@ class Sickbay:
         return health
 
     def _look(self, project: str | None, task: list[str] | None, *, system: bool) -> list[Finding]:
-        tasks, error = self._opened()
+        tasks, refusal = self._opened()
         try:
             sandbox = self._sandbox or Sandbox()
-        except TerokError as wrong:  # the configuration: nothing else can be judged without it
-            return [Finding("configuration", "error", wrong.message, hint=wrong.hint or "")]
+        except TerokError as error:  # the configuration: nothing else can be judged without it
+            return [Finding("configuration", "error", error.message, hint=error.hint or "")]
         try:
             chosen = tasks.find(task) if tasks is not None and task else None
-            view = gather(tasks, sandbox, error)
+            view = gather(tasks, sandbox, refusal)
             return look_at(_checks(view, project, chosen, system=system))
         finally:
             if tasks is not None:

@@ -1,4 +1,4 @@
-"""What the checks of the health look at, gathered once and side by side: no check asks Podman for itself."""
+"""The view that the checks of the health have, gathered once and side by side: none asks Podman for itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LABEL: Final = "ai.terok.sandbox"
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the database says; empty if there is none or it cannot be used."""
+    """The content of the database; empty if there is none or it cannot be used."""
 
     tasks: list[Task] = field(default_factory=list)
     queue: list[Waiting] = field(default_factory=list)

@@ -144,11 +144,11 @@ class Panic:
     def _close(self, name: str, pid: int, cuts: dict[str, Cut], began: float) -> None:
         """Close one container, and note when that was done or why not."""
         try:
-            runs, error = self._close_off(self.config, name, pid), ""
-        except TerokError as failure:
-            runs, error = True, failure.message
+            runs, problem = self._close_off(self.config, name, pid), ""
+        except TerokError as error:
+            runs, problem = True, error.message
         if runs:
-            cuts[name] = Cut(name, round(time.monotonic() - began, 3), error)
+            cuts[name] = Cut(name, round(time.monotonic() - began, 3), problem)
 
     def _end(self, name: str, report: Report) -> None:
         try:

@@ -82,12 +82,12 @@ def _prepare(tasks: Tasks, task: Task, sandbox: Sandbox, done: Cleared) -> None:
     """Remove the container of a task and put the task in the queue; a sealed one holds its work, and stays."""
     engine = tasks.engine(task)
     fact = engine.probe({task.id: task.container})[task.id]
-    if isinstance(fact, Silence):
-        raise TaskError(fact.text)
-    if fact.word == "up":
+    if isinstance(fact, Process) and fact.word == "up":
         engine.stop(task.container, GRACE)
         fact = engine.probe({task.id: task.container})[task.id]
-    if task.ended is None and isinstance(fact, Process):
+    if isinstance(fact, Silence):
+        raise TaskError(fact.text)
+    if task.ended is None:
         tasks.record_exit(task, fact.exit_code, at=fact.since, by="panic")
     if tasks.store.request(task.id).get("sealed"):
         done.left.append(f"task {task.id} holds its work in its container, which has no tokens any more")

@@ -1,4 +1,4 @@
-"""What terok takes up on disk, by kind and by task, and how long it is kept."""
+"""Use of the disk, by kind and by task, and how long things are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tasks have used and cost, from the usage journals that the vault's brokers write."""
+"""Use and cost of tasks, from the usage journals that the vault's brokers write."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Usage:
 
 
 def used_of(row: Mapping[str, Any], container: str, directory: str, task: Task | None) -> Used:
-    """Return a row of a journal; the use of a container that is no task's goes under its own name."""
+    """Return a row of a journal; that of a container without a task goes under its own name."""
     counts = {key: _count(row, key) for key in _TOKENS}
     return Used(
         task=f"{task.project}/{task.name}" if task is not None else container,
