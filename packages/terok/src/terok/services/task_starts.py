@@ -142,6 +142,9 @@ class TaskStarts(TaskLaunches):
                     f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`"
                 )
             begin(writer, task)
+            for one in writer.operations():  # whoever starts a task does not want what was to take it away
+                if one.state == "open" and one.inverse.get("task") == task.id:
+                    writer.move_operation(one.id, "open", "undone")
             self._results.pop(task.id, None)
             if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")
