@@ -1,8 +1,9 @@
-"""Write the JSON Schemas of roster files anew, which are made from the roster's dataclasses.
+"""JSON Schemas: of roster files, made from the roster's dataclasses, and of what commands print (`tools/outputs.py`).
 
-    tools/run python tools/schemas.py DIRECTORY
+    tools/run python tools/schemas.py DIRECTORY     writes those of roster files
+    tools/run python tools/reference.py             writes those of commands, with everything else of the reference
 
-A unit test compares the shipped ones with these.
+Unit tests compare the shipped ones with these.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ def schema_text(kind: str) -> str:
     if help_ := schema["properties"].get("help", {}).get("$ref"):
         schema["properties"]["help"] = {"anyOf": [{"type": "string"}, {"$ref": help_}]}
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def output_files() -> dict[str, str]:
+    """Return the published schemas of what commands print, by the name of their file."""
+    from outputs import OUTPUTS, document  # imports every wheel
+
+    return {f"{path.replace(' ', '-')}.json": json.dumps(document(path), indent=1) + "\n" for path in OUTPUTS}
 
 
 if __name__ == "__main__":

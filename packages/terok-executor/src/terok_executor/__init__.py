@@ -110,6 +110,8 @@ with lazy_imports(globals()):
     from terok_executor.reports.report import Report as Report
     from terok_executor.roster.egress import allow_lines as allow_lines
     from terok_executor.roster.install import InstallSpec as InstallSpec
+    from terok_executor.roster.names import agent_names as agent_names
+    from terok_executor.roster.names import agent_or_provider_names as agent_or_provider_names
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides

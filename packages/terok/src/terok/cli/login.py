@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError
+from terok_util import UsageError, may_ask
 from terok_util.process import exec_replace
 
 from terok.cli.following import Output, close, detach_on_hangup
@@ -44,7 +44,7 @@ def attach(task: list[str], raw: bool) -> int:
 def open_terminal(tasks: Tasks, task: Task, *, agent: bool = True, started: bool = False) -> int:
     """Become the terminal of a task; without a terminal here say how to open one."""
     short = tasks.short(task)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (may_ask() and sys.stdout.isatty()):
         if started:
             print(f"task {short} runs until `terok task stop {short}`; `terok login {short}` opens it", file=sys.stderr)
             print(task.id)

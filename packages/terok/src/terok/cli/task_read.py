@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from terok_util import UsageError, show, table
+from terok_util import UsageError, did_you_mean, show, table
 
 from terok.cli.task_rows import TITLES, age, document, label, ordered, rows
 from terok.model.words import GLYPHS, GROUP_ORDER, WORDS
@@ -117,7 +117,8 @@ def wait(tasks: list[str], until: str, timeout: int | None, as_json: bool) -> in
     """
     known = dict.fromkeys((*WORDS, *GROUP_ORDER))
     if until not in known:
-        raise UsageError(f"there is no state {until[:40]!r}", hint=f"use one of {', '.join(known)}")
+        hint = did_you_mean(until, known, f"use one of {', '.join(known)}")
+        raise UsageError(f"there is no state {until[:40]!r}", hint=hint)
     deadline = time.monotonic() + timeout if timeout is not None else None
     with TaskBase(create=False) as store:
         chosen, _ = store.choose(tasks)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from terok_util import TerokError, UsageError, safe_text, show
+from terok_util import Progress, TerokError, UsageError, safe_text, show
 
 from terok.services import Tasks
 
@@ -99,7 +99,7 @@ def _each(
     trashed: bool = False,
 ) -> int:
     """Do something to every task that is meant; returns 1, or the only task's code, if something failed."""
-    with Tasks(say=_say) as service:
+    with Progress() as say, Tasks(say=say) as service:
         chosen, by_filter = service.choose(words, trashed=trashed)
         left = [task for task in chosen if by_filter and not running and _runs(task)]
         if by_filter and not chosen:
@@ -112,6 +112,7 @@ def _each(
             except TerokError as error:
                 said, stream = f"FAILED: {error.message}", sys.stderr
                 failures.append(error)
+            say.clear()
             rows.append({"task": task.id, "ok": stream is sys.stdout, "text": said})
             if not as_json and (stream is sys.stdout or len(chosen) > 1):
                 stream.write(safe_text(f"task {short[task.id]} ({task.name}) {said}") + "\n")
@@ -140,7 +141,3 @@ def _undelivered(service: Tasks, task: Task) -> str:
         return ""
     delivery = service.engine(task).delivery(task.container)
     return "" if delivery.complete else f"is stopped; not all of its work is in the gate: {delivery.words()}"
-
-
-def _say(line: str) -> None:
-    print(f"   {safe_text(line)}", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from terok.cli.image_tree import IMAGE
 from terok.cli.operation_tree import OP, UNDO
 from terok.cli.project_tree import PROJECT
 from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
+from terok.cli.setup_tree import SETUP, UNINSTALL
 from terok.cli.shield_sets_tree import SETS
 from terok.cli.status_tree import CONTROLLER, EVENTS, STATUS
 from terok.cli.task_tree import ATTACH, LOGIN, TASK
@@ -81,7 +82,9 @@ EXECUTOR_GROUP = CommandDef("executor", help="one agent on one repository", chil
 
 COMMANDS = CommandTree(
     (
-        *(node for node in EXECUTOR if node.name in {"setup", "uninstall", "auth"}),
+        SETUP,
+        UNINSTALL,
+        *(node for node in EXECUTOR if node.name == "auth"),
         PROJECT,
         STATUS,
         TASK,

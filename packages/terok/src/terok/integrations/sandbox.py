@@ -27,6 +27,7 @@ with lazy_imports(globals()):
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import find_git as find_git
     from terok_sandbox import git_environment as git_environment
+    from terok_sandbox import install_autostart as install_autostart
     from terok_sandbox import is_branch as is_branch
     from terok_sandbox import is_plain as is_plain
     from terok_sandbox import is_time_zone as is_time_zone
@@ -38,6 +39,7 @@ with lazy_imports(globals()):
     from terok_sandbox import project_dir as project_dir
     from terok_sandbox import pusher as pusher
     from terok_sandbox import read_audit as read_audit
+    from terok_sandbox import remove_autostart as remove_autostart
     from terok_sandbox import resolve_repo as resolve_repo
     from terok_sandbox import run_git as run_git
     from terok_sandbox import scope_for as scope_for

@@ -6,7 +6,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from terok_util import UsageError
+from terok_util import UsageError, did_you_mean
 
 from terok.errors import TaskBusy
 from terok.model.admission import Limits, Waiting, admit, outcomes
@@ -133,7 +133,9 @@ class TaskCreation(TaskBase):
         if wished in agents:
             request = {**request, "agent": wished, "provider": None}
         if request.get("agent") not in agents:
-            raise UsageError(f"there is no agent {str(request.get('agent'))[:60]!r}", hint="see `terok agents list`")
+            wrong = str(request.get("agent"))
+            hint = did_you_mean(wrong, agents, "see `terok agents list`")
+            raise UsageError(f"there is no agent {wrong[:60]!r}", hint=hint)
         return request
 
     def _request(self, task: Task, request: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
@@ -166,7 +168,7 @@ class TaskCreation(TaskBase):
 def _admit(writer: Writer, task: Task, limits: Limits, free: int | None) -> bool:
     """Decide, in the transaction that records it, whether a task may start: no two ever take the last slot."""
     everyone = writer.tasks()
-    working = [one.project for one in everyone if holds_slot(one)]
+    working = [one.project for one in everyone if one.works]
     decisions = admit(writer.queue(), working, limits, free, writer.at, outcomes(everyone))
     decision = next(one for one in decisions if one.task == task.id)
     if not decision.admitted:
@@ -183,11 +185,6 @@ def begin(writer: Writer, task: Task) -> None:
     writer.observe(
         task.id, launch=Launch(writer.at, "terok", "starts"), process=None, silence=None, calls=None, cpu=None
     )
-
-
-def holds_slot(task: Task) -> bool:
-    """Whether a task counts as one that works: also while commits of an earlier run wait for review."""
-    return task.word == "working" or (task.word == "review" and task.started is not None and task.ended is None)
 
 
 def disk_free() -> int | None:

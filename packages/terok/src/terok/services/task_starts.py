@@ -11,7 +11,7 @@ from terok.errors import TaskBusy, TaskError
 from terok.model.admission import Waiting, admit, outcomes
 from terok.model.facts import Process, Silence
 from terok.services.marked import make_marked, remove_marked
-from terok.services.task_creation import begin, disk_free, holds_slot
+from terok.services.task_creation import begin, disk_free
 from terok.services.task_launches import TaskLaunches
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class TaskStarts(TaskLaunches):
             refuse_busy(task._replace(process=process))
             decision = admit(
                 [Waiting(task.id, task.project, writer.at)],
-                [one.project for one in writer.tasks() if holds_slot(one) and one.id != task.id],
+                [one.project for one in writer.tasks() if one.works and one.id != task.id],
                 limits,
                 free,
                 writer.at,

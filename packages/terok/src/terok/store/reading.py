@@ -25,7 +25,7 @@ CONTROLLER = "controller"
 """The setting with the controller's lease."""
 _COLUMNS = ", ".join(f'"{name}"' for name in Task._fields)
 _BASIS = "created, mode, started, seen, desired, wanted_at, ended, exit_code, stopped_by, facts, claims"
-_FLAGS = tuple(Task._fields.index(name) for name in ("name_by_user", "unread"))
+_FLAGS = tuple(Task._fields.index(name) for name in ("name_by_user", "unread", "works"))
 
 
 class Snapshot(NamedTuple):
@@ -95,6 +95,15 @@ class Reading:
         found = self.rows("SELECT lease FROM tasks WHERE id = ?", task_id)
         lease = lease_from_json(json.loads(found[0][0])) if found and found[0][0] else None
         return lease if lease is not None and is_alive(lease) else None
+
+    def unwanted(self) -> dict[str, float]:
+        """Return since when each task that runs, and that nobody is just stopping, is not to."""
+        found = self.rows("SELECT id, wanted_at FROM tasks WHERE desired <> 'running' AND process = 'up'")
+        return {task_id: at for task_id, at in found if self.lease(task_id) is None}
+
+    def leased(self) -> bool:
+        """Whether a process is acting on any task."""
+        return bool(self.rows("SELECT 1 FROM tasks WHERE lease IS NOT NULL LIMIT 1"))
 
     def left_alone(self) -> list[str]:
         """Return the tasks on which a process was acting that has died."""
@@ -230,4 +239,5 @@ def with_state(task: Task, state: TaskState) -> Task:
         unread=state.unread,
         process=state.process,
         reason=state.evidence[0].text,
+        works=state.works,
     )

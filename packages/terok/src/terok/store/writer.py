@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from terok.model.facts import Fact
     from terok.store.lease import Lease
 
-_STATE = ("word", "group", "also", "since", "doubt_at", "unread", "process", "reason")
-_TOLD = ("word", "group", "also", "unread", "process", "reason")
+_STATE = ("word", "group", "also", "since", "doubt_at", "unread", "process", "reason", "works")
+_TOLD = ("word", "group", "also", "unread", "process", "reason", "works")
 """The part of a state whose change is an event."""
 _FREE = frozenset(Task._fields) - {*_STATE, "id", "created"} | {"seen"}
 """Columns that `change` may set."""
@@ -81,7 +81,7 @@ class Writer(Reading):
             self.event(task_id, "ended", exit_code=exit_code, by=changed[0][0], at=at)
         return bool(changed)
 
-    def observe(self, task_id: str, /, run: float | None = None, **facts: Fact | None) -> None:
+    def observe(self, task_id: str, run: float | None = None, /, **facts: Fact | None) -> None:
         """Record what was observed of a task, by the names in `OBSERVED`; None forgets a fact.
 
         What was observed of `run` (`Task.started`) is dropped if another one has begun since.

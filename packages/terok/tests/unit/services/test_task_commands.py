@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outputs import document
+from shapes import problem
 from terok.cli import main
 from terok.services import Tasks
 
@@ -41,7 +43,16 @@ def typed(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 @pytest.fixture
 def as_json(typed: Callable[..., str]) -> Callable[..., Any]:
-    return lambda *words, code=0: json.loads(typed(*words, "--json", code=code))
+    """Type a command with `--json`, and hold its output to the published schema."""
+
+    def type_command(*words: str, code: int = 0) -> Any:
+        text = typed(*words, "--json", code=code)
+        verb = " ".join(words[: 2 if words[0] in ("task", "op") else 1])
+        read = json.loads(text)
+        assert problem(read, document(verb)) is None
+        return read
+
+    return type_command
 
 
 def test_a_list_by_filter(tasks: Tasks, typed: Callable[..., str], as_json: Callable[..., Any]) -> None:

@@ -289,7 +289,7 @@ def test_a_late_end_or_fact_of_an_earlier_run_changes_nothing(store: Store) -> N
         writer.observe(A, process=Process(AT + 2, "podman", "up"))
     with store.write(AT + 3) as writer:
         assert not writer.end(A, 1, run=AT + 1)
-        writer.observe(A, run=AT + 1, process=Process(AT + 3, "podman", "exited", 1))
+        writer.observe(A, AT + 1, process=Process(AT + 3, "podman", "exited", 1))
         assert not writer.end(A, 1, run=AT + 1)
     read = store.task(A, now=AT + 3)
     assert (read.ended, read.process) == (None, "up")
