@@ -128,6 +128,7 @@ with lazy_imports(globals()):
     from terok_executor.runner.agent_roster import AgentRoster as AgentRoster
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.container_care import Outcome as Outcome
+    from terok_executor.runner.conversation import Conversation as Conversation
     from terok_executor.runner.delivery import Delivery as Delivery
     from terok_executor.runner.delivery import reported_delivery as reported_delivery
     from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks

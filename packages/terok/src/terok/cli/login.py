@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from terok_util import UsageError, may_ask
@@ -10,6 +11,7 @@ from terok_util.process import exec_replace
 
 from terok.cli.following import Output, close, detach_on_hangup
 from terok.services import Tasks
+from terok.services.task_ends import LONGEST
 
 if TYPE_CHECKING:
     from terok.model.task import Task
@@ -30,13 +32,13 @@ def attach(task: list[str], raw: bool) -> int:
         detach_on_hangup()
         try:
             output = Output(chosen.agent, raw=raw)
-            outcome = tasks.engine(chosen).follow(chosen.container, output.line)
+            code = tasks.engine(chosen).follow(chosen.container, output.line, timeout=LONGEST)
             output.end()
         except KeyboardInterrupt:
             print(f"task {tasks.short(chosen)} runs on", file=sys.stderr)
             return 0
-        tasks.record_exit(chosen, outcome.exit_code)
-        return close(tasks, chosen, outcome.exit_code, as_json=False)
+        tasks.record_exit(chosen, code, at=time.time())
+        return close(tasks, chosen, code, as_json=False)
 
 
 def open_terminal(tasks: Tasks, task: Task, *, agent: bool = True, started: bool = False) -> int:

@@ -85,8 +85,8 @@ def send(task: str, text: str, as_json: bool) -> int:
     """Give a working agent more input."""
     with Tasks() as tasks:
         chosen = tasks.find(task)
-        how = tasks.send(chosen, text)
-        show({"task": chosen.id, "how": how}, as_json, f"task {tasks.short(chosen)} has it")
+        tasks.send(chosen, text)
+        show({"task": chosen.id}, as_json, f"task {tasks.short(chosen)} has it")
     return 0
 
 
@@ -101,7 +101,7 @@ def _each(
     """Do something to every task that is meant; returns 1, or the only task's code, if something failed."""
     with Progress() as say, Tasks(say=say) as service:
         chosen, by_filter = service.choose(words, trashed=trashed)
-        left = [task for task in chosen if by_filter and not running and task.process == "up"]
+        left = [task for task in chosen if by_filter and not running and _runs(task)]
         if by_filter and not chosen:
             raise UsageError("no task meets the filter", hint="`terok task list` takes the same terms")
         short = service.shorts()
@@ -129,6 +129,11 @@ def _each(
     if len(chosen) == 1 and failures:
         raise failures[0]
     return 1 if failures else 0
+
+
+def _runs(task: Task) -> bool:
+    """Whether a task runs or is being started, as far as that is known."""
+    return task.process == "up" or (task.started is not None and task.ended is None)
 
 
 def _undelivered(service: Tasks, task: Task) -> str:

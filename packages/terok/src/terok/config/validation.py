@@ -41,6 +41,12 @@ class Problem:
     text: str
     hint: str | None = None
 
+    @property
+    def line(self) -> int:
+        """The line of the key in its file, or that of the nearest one around it."""
+        steps = (self.key[:length] for length in range(len(self.key), 0, -1))
+        return next((self.scope.lines[step] for step in steps if step in self.scope.lines), 1)
+
     def error(self) -> ConfigError:
         """Return it as an error that names file, line and key, or option and key."""
         if self.scope.source is not None:

@@ -8,6 +8,7 @@ import os
 import time
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
@@ -16,6 +17,7 @@ from terok.controller.alarm import Alarm
 from terok.controller.children import Children
 from terok.controller.doubting import Doubting
 from terok.controller.following import Follower
+from terok.controller.inotify import Watcher
 from terok.controller.interruptions import RESUMING, may_resume, was_cut_off
 from terok.controller.limits import WAITED, may_wait, wait_for_reset
 from terok.controller.notifying import Notifying
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from terok.controller.inotify import Watcher
     from terok.integrations.sandbox import Sandbox
     from terok.model.task import Task
     from terok.store import Store
@@ -46,6 +47,10 @@ GATHER: Final = 0.02
 """Seconds in which further changes join the one that woke it."""
 RETRIES: Final = (10.0, 60.0, 300.0)
 """Seconds until what has failed is tried again."""
+PAUSE_INSIDE: Final = 0.1
+OPERATION: Final = 60.0
+"""Seconds after which an operation that has begun is looked at: if its process was killed, it is finished."""
+DAY: Final = 86400.0
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +58,11 @@ _log = logging.getLogger(__name__)
 class Controller:
     """Looks after the tasks of one database until there is nothing to do."""
 
-    def __init__(self, store: Store, sandbox: Sandbox, watcher: Watcher) -> None:
-        self._store, self._sandbox, self._watcher = store, sandbox, watcher
+    def __init__(self, store: Store, sandbox: Sandbox) -> None:
+        self._store, self._sandbox = store, sandbox
         self._loop = asyncio.get_running_loop()
+        self._inside = Watcher()
+        """Watches what containers can write to: apart from all else, and not more often than is sensible."""
         self._wake = asyncio.Event()
         self._alarm = Alarm(self._look_again)
         self._notifying = Notifying(store)
@@ -89,6 +96,7 @@ class Controller:
             writer.set(CONTROLLER, own_lease())
         self.server.open(listener)
         self._begin()
+        self._look_inside()
         try:
             while not self._stopped:
                 await self._wake.wait()
@@ -120,12 +128,26 @@ class Controller:
         """Compare what is recorded with what runs: whatever happened while nobody watched."""
         self.reload()
         self._children.start("tidy", then=self._tidied)
-        ids = [task.id for task in self._store.tasks() if task.started is not None and task.ended is None]
+        everyone = self._store.tasks(trashed=True)
+        ids = [task.id for task in everyone if task.started is not None and task.ended is None]
         if ids:
             self._children.start("probe", *ids, then=lambda _: self._probed(ids))
         self._wake.set()
 
+    def _look_inside(self) -> None:
+        """Wait for changes of reports, and tell them; then rest, because a container can make as many as it likes."""
+
+        def changed() -> None:
+            self._loop.remove_reader(self._inside)
+            self._loop.call_later(PAUSE_INSIDE, self._look_inside)
+            self._inside.tell()
+
+        if not self._stopped:
+            self._loop.add_reader(self._inside, changed)
+
     async def _end(self) -> None:
+        self._loop.remove_reader(self._inside)
+        self._inside.close()
         for task in self._following.values():
             task.cancel()
         await asyncio.gather(*self._following.values(), return_exceptions=True)
@@ -155,6 +177,9 @@ class Controller:
             tasks = self._store.live_tasks()
             if self._doubting.settle(tasks, now):
                 tasks = self._store.live_tasks()
+            operations = self._store.events_after(self._seq, kind="operation")
+            if any(event.data.get("state") == "open" for event in operations):  # its process may be killed
+                self._tidy_at = min(self._tidy_at or inf, now + OPERATION)
             self._carry_out(plan(self._view(tasks, now)), tasks, now)
         except TerokError as error:
             _log.error("%s", error.message)
@@ -180,9 +205,11 @@ class Controller:
             now,
             self._doubting.due,
             {task_id for words in running for task_id in words[1:]},
-            {one.task for one in self._store.follow_ups() if one.state == "written" and one.how == "queue"},
+            self._store.with_follow_ups(),
             self._store.left_alone(),
             self._interrupted(now),
+            self._store.unwanted(),
+            self._store.leased(),
             self._not_before,
         )
 
@@ -201,12 +228,12 @@ class Controller:
                 for decision in waiting:
                     writer.explain(decision)
         for act in made.acts:
-            if self._rules is not None or act.verb == "record":
+            if self._rules is not None or act.verb in ("record", "stop", "recover"):
                 self._children.start(act.verb, act.task, then=partial(self._acted, act))
         if self._rules is not None:
             self._wait_for_limits(self._rules, tasks, now)
             self._notifying.look(self._rules)
-            self._keep_awake(wanted=self._rules.keep_awake and any(task.word == "working" for task in tasks))
+            self._keep_awake(wanted=self._rules.keep_awake and any(task.works for task in tasks))
         self._follow(made.follow)
         deadlines = [when for when in (made.deadline, self._tidy_at) if when is not None]
         if self._tidy_at is not None and self._tidy_at <= now:
@@ -221,19 +248,23 @@ class Controller:
             self._idle_since = None
         self._alarm.set(min(deadlines, default=None))
 
-    def _follow(self, containers: Mapping[str, str]) -> None:
-        for task_id in [one for one, task in self._following.items() if task.done() or one not in containers]:
+    def _follow(self, tasks: Mapping[str, Task]) -> None:
+        for task_id, running in list(self._following.items()):
+            wanted = tasks.get(task_id)
+            if wanted is not None and wanted.started == self._followers[task_id].run_began and not running.done():
+                continue
             self._following.pop(task_id).cancel()
             self._reports.pop(task_id).close()
             self._doubting.forget(task_id)
             del self._followers[task_id]
-        for task_id, container in containers.items():
+        for task_id, task in tasks.items():
             if task_id not in self._followers:
-                follower = Follower(self._store, self._sandbox, task_id, container)
-                task = self._loop.create_task(follower.run())
-                task.add_done_callback(lambda _: self._look_again())
-                self._followers[task_id], self._following[task_id] = follower, task
-                self._reports[task_id] = Reports(self._store, self._watcher, task_id, task_dir(container))
+                on_push = partial(self._children.start, "pushed", task_id)
+                follower = Follower(self._store, self._sandbox, task, on_push)
+                running = self._loop.create_task(follower.run())
+                running.add_done_callback(lambda _: self._look_again())
+                self._followers[task_id], self._following[task_id] = follower, running
+                self._reports[task_id] = Reports(self._store, self._inside, task_id, task_dir(task.container))
 
     def _wait_for_limits(self, rules: Rules, tasks: Iterable[Task], now: float) -> None:
         """Put runs that a provider's limit has ended in the queue, where a person has allowed it."""
@@ -252,12 +283,14 @@ class Controller:
             self._awake.release()
         elif not self._awake.held and (self._awakening is None or self._awakening.done()):
             self._awakening = self._loop.create_task(self._awake.hold())
+            self._awakening.add_done_callback(lambda _: self._look_again())
 
     def _acted(self, act: Act, result: list[Any] | None) -> None:
-        if result is None:
+        if result is None or result[0] is False:
             count = self._failed[act] = self._failed.get(act, 0) + 1
             self._not_before[act] = time.time() + RETRIES[min(count, len(RETRIES)) - 1]
         else:
+            self._cut_off -= {act.task} if act.verb == "resume" else set()
             self._failed.pop(act, None)
             self._not_before.pop(act, None)
 
@@ -267,7 +300,8 @@ class Controller:
             self._look_again()
 
     def _tidied(self, due: list[Any] | None) -> None:
-        self._tidy_at = due[0] if due is not None else time.time() + RETRIES[-1]
+        latest = time.time() + (DAY if due is not None else RETRIES[-1])
+        self._tidy_at = min(due[0], latest) if due and due[0] is not None else latest
 
     def _poked(self) -> dict[str, Any]:
         self._look_again()

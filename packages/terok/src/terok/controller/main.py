@@ -54,7 +54,7 @@ async def _serve(store: Store, path: Path) -> bool:
     from terok.integrations.sandbox import Sandbox
 
     watcher = Watcher()
-    controller = Controller(store, Sandbox(), watcher)
+    controller = Controller(store, Sandbox())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, partial(controller.stop, leave=True))
@@ -76,7 +76,7 @@ def _watch(controller: Controller, watcher: Watcher) -> None:
     def written(mask: int, name: str) -> None:
         if mask & GONE:
             controller.stop()  # there is nothing left to look after
-        elif name == log:
+        elif name in (log, ""):
             controller.changed()
 
     watcher.watch(database_path().parent, MODIFIED, written)
@@ -92,7 +92,7 @@ def _watch_configuration(controller: Controller, watcher: Watcher) -> None:
 
     for directory in (config_dir(), projects_dir(), *projects_dir().glob("*/")):
         with suppress(OSError):
-            watcher.watch(directory, MODIFIED | MOVED_TO | CREATED | DELETED, changed)
+            watcher.watch(directory, MODIFIED | MOVED_TO | CREATED | DELETED, changed, links=True)
 
 
 def _listening(path: Path) -> socket.socket:

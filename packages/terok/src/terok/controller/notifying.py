@@ -58,6 +58,8 @@ class Notifying:
                 task = self._store.task(task_id, now=float("-inf"))
                 notices.append((task, notice_of(event, task, rules.states)))
         self._reached = reached
+        if reached < last:
+            asyncio.get_running_loop().call_soon(self.look, rules)
         if since is None or any(notice is not None for _, notice in notices):
             with self._store.write() as writer:
                 writer.set(TOLD, reached)

@@ -41,8 +41,12 @@ class Tasks(FollowUps):
 
     def archive(self, task: Task) -> int:
         """Remove the container of a task that is over and keep its record; returns the number of the operation."""
-        if task.process == "up" or task.group in ("working", "needs") or task.word in ("waiting", "queued"):
+        if task.ended is None or task.process == "up" or any(row.task == task.id for row in self.store.queue()):
             raise UsageError(f"task {task.id} is not over", hint=f"stop it first: `terok task stop {task.id}`")
+        if self.store.request(task.id).get("sealed"):
+            raise UsageError(
+                f"the workspace of task {task.id} is in its container", hint="`terok task delete` keeps it for a while"
+            )
         return self.operations.run(
             "task archive", task.id, f"archived {task.project}/{task.name}", "task.archive", {"task": task.id}
         )
