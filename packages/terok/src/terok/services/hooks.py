@@ -85,7 +85,7 @@ def run_hook(store: Store, task: Task, project: Project, point: Point, directory
 def claim(writer: Writer, task: Task, point: Point) -> int | None:
     """Record that a hook begins, and return the number of its run.
 
-    None if that is recorded already, or if `task.started` is no run's: a task that was stopped in the queue has none.
+    None if that is recorded already, or if `task.started` belongs to no run: a task stopped in the queue has none.
     """
     runs = writer.rows(
         "SELECT max(seq) FROM events WHERE task = ? AND kind = 'starting'"
