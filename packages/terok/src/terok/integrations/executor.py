@@ -5,6 +5,7 @@ from __future__ import annotations
 from terok_util import lazy_imports
 
 with lazy_imports(globals()):
+    from terok_executor import AUTH as AUTH
     from terok_executor import COMMANDS as COMMANDS
     from terok_executor import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor import REPORTS as REPORTS
