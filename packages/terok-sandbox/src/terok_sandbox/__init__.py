@@ -13,6 +13,8 @@ with lazy_imports(globals()):
     from terok_sandbox.audit import AuditLog as AuditLog
     from terok_sandbox.audit import read_audit as read_audit
     from terok_sandbox.audit_chain import verify_audit as verify_audit
+    from terok_sandbox.clearance.autostart import install_autostart as install_autostart
+    from terok_sandbox.clearance.autostart import remove_autostart as remove_autostart
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
     from terok_sandbox.clearance.desktop import Desktop as Desktop
     from terok_sandbox.clearance.desktop import DesktopUnavailable as DesktopUnavailable

@@ -39,6 +39,7 @@ with lazy_imports(globals()):
     from terok_sandbox import find_git as find_git
     from terok_sandbox import git_environment as git_environment
     from terok_sandbox import host_checks as host_checks
+    from terok_sandbox import install_autostart as install_autostart
     from terok_sandbox import is_branch as is_branch
     from terok_sandbox import is_locked_down as is_locked_down
     from terok_sandbox import is_plain as is_plain
@@ -57,6 +58,7 @@ with lazy_imports(globals()):
     from terok_sandbox import read_lockdown as read_lockdown
     from terok_sandbox import read_usage as read_usage
     from terok_sandbox import refuse_lockdown as refuse_lockdown
+    from terok_sandbox import remove_autostart as remove_autostart
     from terok_sandbox import resolve_repo as resolve_repo
     from terok_sandbox import run_git as run_git
     from terok_sandbox import scope_for as scope_for

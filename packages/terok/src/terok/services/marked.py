@@ -35,7 +35,8 @@ class Marker:
 def make_marked(directory: Path, task: str) -> Marker:
     """Make a directory with a marker, or return that of one that is there; TaskError if it is not this task's."""
     ensure_dir(directory)
-    if any(directory.iterdir()):
+    # A kill while the marker was written leaves its draft.
+    if any(not (entry.name.startswith(f".{MARKER}.") and entry.suffix == ".tmp") for entry in directory.iterdir()):
         return read_marker(directory, task)
     marker = Marker(task, os.urandom(16).hex(), directory.lstat().st_ino)
     write_sensitive_file(directory / MARKER, json.dumps(asdict(marker)) + "\n")
