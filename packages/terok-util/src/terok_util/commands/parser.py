@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _WIDEST_NAME = 24
 _NARROWEST, _USUAL, _WIDEST = 40, 80, 1000
+_SHOWN = 3
+"""Commands that a hint names."""
 
 
 # Looking for translations of its messages would take argparse as long as the rest of `--help`.
@@ -85,9 +87,9 @@ class VerbParser(argparse.ArgumentParser):
             what = "/".join(action.option_strings) or action.metavar or action.dest
             hint = f"did you mean: {near}" if near else f"see: {self.prog} --help"
             raise UsageError(f"invalid {what} {value!r}: use one of {', '.join(names)}", hint=hint)
-        below = [f"{self.prog} {node.name} {value}" for node in self._verbs if node.is_loaded and _has(node, value)]
+        below = [f"{self.prog} {node.name} {value}" for node in self._verbs if _has(node, value)]
         names = [node.name for node in self._verbs]
-        hint = f"did you mean: {', '.join(below)}" if below else self._meant(value, names)
+        hint = f"did you mean: {', '.join(below[:_SHOWN])}" if below else self._meant(value, names)
         raise UsageError(f"unknown command: {value}", hint=hint)
 
     def _meant(self, word: str, known: Iterable[str]) -> str:
@@ -96,7 +98,10 @@ class VerbParser(argparse.ArgumentParser):
 
 
 def _has(group: CommandDef, verb: object) -> bool:
-    return any(node.name == verb for node in group.children)
+    try:
+        return any(node.name == verb for node in group.children)
+    except (ImportError, AttributeError):  # a hint is not worth another error
+        return False
 
 
 def _terminal_width() -> int:
