@@ -216,7 +216,7 @@ USAGE = CommandDef(
 TIMELINE = CommandDef(
     "timeline",
     help="show what has happened to a task",
-    handler="terok.cli.task_logs:timeline",
+    handler="terok.cli.task_timeline:timeline",
     args=(TASK_ARG, TAIL, JSON),
 )
 AUDIT = CommandDef(
