@@ -512,6 +512,7 @@ async def test_what_cannot_be_recorded_does_not_take_effect(shop: Open) -> None:
     audit.mkdir()
     with pytest.raises(BudgetError, match="cannot be recorded"):
         await operation(None, {"answer": "raise", "limit": "requests", "most": 3})  # type: ignore[arg-type]
+    it.meter.budget.refresh()
     assert dict(it.meter.budget.limits)["task"] == Limits(requests=2)
     audit.rmdir()
 

@@ -20,6 +20,7 @@ from terok.cli.top_tree import (
     UNDO,
     UNINSTALL,
 )
+from terok.cli.upkeep_tree import PANIC, SICKBAY, STORAGE, USAGE
 from terok.integrations.executor import AUTH
 
 TYPE_CHECKING = False
@@ -90,6 +91,10 @@ COMMANDS = CommandTree(
         AGENTS,
         SHIELD,
         CONTROLLER,
+        USAGE,
+        STORAGE,
+        SICKBAY,
+        PANIC,
         DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,

@@ -118,8 +118,8 @@ class LocalEngine:
 
     def stop(self, container: str, timeout: int) -> None:
         """Stop a container, with time for its commits to reach the gate."""
-        with _renaming_told(container):
-            self.runner.stop(container, timeout=timeout)
+        _refuse_renamed(container)  # what is not there counts as stopped
+        self.runner.stop(container, timeout=timeout)
 
     def restart(self, container: str, prompt: str | None = None) -> None:
         """Start a container again; with a prompt its agent goes on in the same conversation."""

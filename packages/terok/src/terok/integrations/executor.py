@@ -34,6 +34,7 @@ with lazy_imports(globals()):
     from terok_executor import Tool as Tool
     from terok_executor import TranscriptEvent as TranscriptEvent
     from terok_executor import TranscriptReader as TranscriptReader
+    from terok_executor import agent_doctor_checks as agent_doctor_checks
     from terok_executor import agent_names as agent_names
     from terok_executor import agent_or_provider_names as agent_or_provider_names
     from terok_executor import allow_lines as allow_lines

@@ -153,6 +153,7 @@ class TaskCreation(TaskBase):
         """Return how many tasks may work at once."""
         from terok.config import load_settings
         from terok.config.spelling import parse_size
+        from terok.integrations.sandbox import SandboxConfig, is_locked_down
 
         settings = load_settings().tasks
         own = {project.name: project.tasks.project_slots} if project is not None else {}
@@ -161,7 +162,7 @@ class TaskCreation(TaskBase):
             settings.project_slots,
             own,
             parse_size(settings.min_free_disk),
-            stopped=bool(self.store.setting("panic")),
+            stopped=is_locked_down(SandboxConfig.load().state_dir),
         )
 
 

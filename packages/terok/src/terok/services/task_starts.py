@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from terok_util import TerokError, UsageError
 
 from terok.errors import TaskBusy, TaskError
+from terok.integrations.sandbox import SandboxConfig, refuse_lockdown
 from terok.model.admission import Waiting, admit, outcomes
 from terok.model.facts import Process, Silence
 from terok.services.marked import make_marked, remove_marked
@@ -125,6 +126,7 @@ class TaskStarts(TaskLaunches):
 
     def _begin(self, task_id: str, follow_up: int | None, *, process: str) -> Task:
         """Take a task for a start, and its follow-up with it, so that no two ever start it or deliver that."""
+        refuse_lockdown(SandboxConfig.load().state_dir)
         limits, free = self.limits(), disk_free()
         with self.store.write() as writer:
             task = writer.task(task_id)
@@ -142,6 +144,9 @@ class TaskStarts(TaskLaunches):
                     f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`"
                 )
             begin(writer, task)
+            for one in writer.operations():  # whoever starts a task does not want what was to take it away
+                if one.state == "open" and one.inverse.get("task") == task.id:
+                    writer.move_operation(one.id, "open", "undone")
             self._results.pop(task.id, None)
             if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")

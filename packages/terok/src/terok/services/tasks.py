@@ -53,11 +53,11 @@ class Tasks(FollowUps):
 
     def restore(self, task: Task) -> Operation:
         """Bring a task back that was deleted or archived; UsageError if it was not."""
-        kind = "task.delete" if task.trashed is not None else "task.archive"
-        operation = self.operations.of_task(task.id, kind)
-        if operation is None or (task.trashed is None and task.archived is None):
-            raise UsageError(f"task {task.id} is neither deleted nor archived", hint="see `terok task list --all`")
-        return self.operations.undo(operation.id)
+        for kind, away in (("task.delete", task.trashed), ("task.archive", task.archived)):
+            operation = self.operations.of_task(task.id, kind)
+            if operation is not None and (away is not None or operation.state == "open"):
+                return self.operations.undo(operation.id)
+        raise UsageError(f"task {task.id} is neither deleted nor archived", hint="see `terok task list --all`")
 
     def revoke(self, task: Task) -> None:
         """Take the tokens of a task away for good: its next call to a provider is refused."""

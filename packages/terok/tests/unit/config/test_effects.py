@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
+from terok.cli import events
 from terok.cli.project import row
 from terok.config import Project, load_project, run_options, sandbox_config
 from terok.config.owners import HOST, PROJECT
@@ -140,6 +144,25 @@ def command_of_a_person(host: Host) -> Any:
     return said.read_text() if said.exists() else None
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def rings(_: Host) -> Any:
+    """Observe whether `events --follow` on a terminal shows a notification of the terminal."""
+    with Tasks() as tasks:
+        task = a_run(tasks, "web")
+        with tasks.store.write() as writer:
+            writer.end(task.id, 3)
+        event = tasks.store.events_after(0, task=task.id)[-1]
+    assert (event.kind, event.data["word"]) == ("state", "failed")
+    out = _Terminal()
+    with mock.patch.object(events, "feed", lambda **_: [event]), redirect_stdout(out):
+        events.events(follow=True, after=0, as_json=False)
+    return "\x1b]9;" in out.getvalue()
+
+
 def goes_on_after_a_limit(_: Host) -> Any:
     task = Task("t", "web", "calm-otter", "demo", "headless", 1.0, started=2.0, ended=3.0, word="limit", group="needs")
     calls = Calls(3.0, "broker", status=429, reset_at=50.0)
@@ -236,7 +259,7 @@ EFFECTS: dict[str, Effect] = {
     "tasks.wait_for_limit": Effect(60, True, goes_on_after_a_limit),
     "controller.keep_awake": Effect(False, False, rule("keep_awake")),
     "notify.desktop": Effect(False, False, rule("desktop")),
-    "notify.terminal": Effect(True, True, rule("terminal")),
+    "notify.terminal": Effect(True, True, rings),
     "notify.command": Effect(["sh", "-c", "echo $TEROK_NOTIFY_STATE >$TEROK_ROOT/said"], "done\n", command_of_a_person),
     "notify.states": Effect(["done"], True, notice("done")),
 }

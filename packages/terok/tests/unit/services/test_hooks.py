@@ -162,11 +162,9 @@ def test_the_hooks_of_a_task_from_its_first_start_to_its_last_end(
     assert log.read_text().splitlines() == begun
     assert (tasks.directory(task) / "hooks/pre_start.log").exists()
     engine.end(task.container, 4)
-    for _ in range(3):  # whoever notices
-        tasks.record_exit(tasks.store.task(task.id), 4)
+    tasks.record_exit(task, 4)
     assert log.read_text().splitlines() == [*begun, "post_stop 4"]
-    tasks.restart(tasks.store.task(task.id), "More")
-    tasks.stop(tasks.store.task(task.id))
+    tasks.restart(tasks.store.task(task.id))
     tasks.stop(tasks.store.task(task.id))
     assert log.read_text().splitlines() == [*begun, "post_stop 4", *begun, "post_stop 143"]
 

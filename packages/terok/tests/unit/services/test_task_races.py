@@ -76,6 +76,20 @@ def test_a_deletion_that_was_taken_back_is_not_done_again(tasks: Tasks, engine: 
     assert tasks.find(task.id, trashed=True)
 
 
+def test_who_starts_a_task_takes_a_cut_off_deletion_back(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+    with tasks.store.write() as writer:  # killed between the record and the first step
+        writer.record_operation("task delete", task.id, "x", {"kind": "task.delete", "task": task.id})
+    tasks.restart(task)
+    assert tasks.operations.finish() == []
+    assert (tasks.store.task(task.id).desired, tasks.operations.log()[0].state) == ("running", "undone")
+    with tasks.store.write() as writer:
+        writer.record_operation("task delete", task.id, "x", {"kind": "task.delete", "task": task.id})
+    assert tasks.restore(task).verb == "task delete"
+    assert tasks.operations.finish() == []
+    assert tasks.store.task(task.id).trashed is None
+
+
 def test_undo_and_deletion_exclude_each_other(tasks: Tasks, engine: PlainEngine) -> None:
     task = finished(tasks)
 
