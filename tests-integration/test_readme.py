@@ -20,6 +20,7 @@ task timeline @latest | review | image list | image usage | image cleanup | exec
 executor doctor | executor logs {box} | executor preflight demo --base {base} | sandbox list | sandbox doctor
 sandbox activity {box} | sandbox supervisor status | shield status {box} | shield rules {box} | shield preview {box}
 shield logs {box} | shield check example.org:443 --container {box} | shield why example.org --container {box}
+sickbay | storage | storage --all | storage clean | usage | usage --by model
 vault status | vault list | vault usage | vault audit | auth list | auth status demo | controller status
 """
 

@@ -62,6 +62,8 @@ ROW = by_name(OPEN) | {"description": "a row of an audit log; its keys depend on
 FINDING = record(
     category=TEXT, label=TEXT, container=TEXT, severity=TEXT, detail=TEXT, hint=maybe(TEXT), fix=rows(TEXT)
 )
+HEALTH = record(check=TEXT, level=TEXT, subject=TEXT, text=TEXT, hint=maybe(TEXT), mendable=YES_NO)
+SUM = of(f"{_SERVICES}.usage:Sum")
 LAYER = record(level=TEXT, value=OPEN, file=maybe(TEXT), line=maybe(WHOLE))
 SETTING = record(
     key=TEXT, value=OPEN, level=TEXT, file=maybe(TEXT), line=maybe(WHOLE), kind=TEXT, default=OPEN, help=TEXT
@@ -96,6 +98,23 @@ OUTPUTS: dict[str, Shape | Lines] = {
         record(needing=WHOLE, counts=by_name(WHOLE), tasks=rows(TASK)),
         record(needing=WHOLE) | {"description": "with --quiet"},
     ),
+    "sickbay": record(
+        findings=rows(HEALTH), mended=rows(HEALTH), failed=rows(record(HEALTH, error=TEXT)), seconds=NUMBER
+    ),
+    "panic": either(of(f"{_SERVICES}.panic:Report"), of(f"{_SERVICES}.panic_recovery:Cleared"), record(locked=YES_NO)),
+    "storage": record(
+        kinds=rows(record(kind=TEXT, number=WHOLE, bytes=WHOLE, whole=YES_NO)),
+        free=maybe(WHOLE),
+        floor=WHOLE,
+        low=YES_NO,
+        trash_days=WHOLE,
+        failures=rows(TEXT),
+        maybe={"places": rows(of(f"{_SERVICES}.storage:Place"))},
+    ),
+    "storage clean": record(
+        found=rows(record(of(f"{_SERVICES}.storage_cleaning:Unneeded"), removed=YES_NO)), failures=rows(TEXT)
+    ),
+    "usage": record(by=TEXT, rows=rows(SUM), total=SUM),
     "events": Lines(
         either(
             record(type=words("event"), seq=WHOLE, at=TIME, task=TEXT, kind=TEXT, data=by_name(OPEN)),

@@ -80,6 +80,7 @@ def test_candidates(line: str, expected: list[str]) -> None:
         (["task", "run", "--mode", "=", "c"], ["cli"]),
         (["task", "run", "--mode", "="], ["web", "cli"]),
         (["task", "run", "p", "@", "x", "--m"], ["--mode"]),
+        (["task", "run", "p", "@", "x", "o"], []),
         (["task", "run", "p", "q", ":", "r", ":"], []),
     ],
 )

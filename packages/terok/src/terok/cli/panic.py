@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError, show
+from terok_util import UsageError, may_ask, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def _confirm(word: str, effect: str, *, yes: bool) -> None:
     """Have the word typed; UsageError for anything else."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not may_ask():
         raise UsageError("there is no terminal to type the word on", hint="scripts say --yes")
     sys.stderr.write(f"this {effect}; type {word}: ")
     sys.stderr.flush()

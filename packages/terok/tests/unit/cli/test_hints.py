@@ -22,8 +22,6 @@ TREES = {
     "terok-sandbox": SANDBOX,
 }
 ALWAYS = {"-h", "--help", "--no-input", "--version"}
-COMING: frozenset[str] = frozenset({"sickbay", "panic"})
-"""Verbs of branches that are not here yet."""
 _PROGRAM = r"(?:terok|terokctl|terok-executor|terok-sandbox)"
 _TICKED = re.compile(rf"`({_PROGRAM} [^`\n]+)`")
 _BARE = re.compile(rf"(?:^|(?<!the)(?<!newer)[\s:(])({_PROGRAM} [a-z][^`;,()\n]*)")
@@ -73,7 +71,7 @@ def wrong(command: str) -> str | None:
         elif level and re.fullmatch(r"[a-z][a-z|-]+", word):
             found = [one for one in level if one.name in word.split("|")]
             if len(found) < len(word.split("|")) and (node is None or not node.args):
-                return None if COMING & set(word.split("|")) else f"{command}: no command {word}"
+                return f"{command}: no command {word}"
             if found:
                 level, node = found[0].children, found[0]
             else:

@@ -34,6 +34,7 @@ BESIDE = {
 SKIPPED = {"sandbox clearance": "becomes a terminal program; `clearance list` is what a program reads"}
 
 WITHOUT_PODMAN = """
+usage | usage --by day
 status | status -q | events | op log | task list | task list s:done | task list --all | task show a2
 task status a2 | task why b2 | task followup a2 --list | task audit a2 | task wait b2 | task rename c2 older-fox
 task diff b2 | task new web "Fix it" | review | review b2 | review brave-elk | reject b2 -m no | project list
