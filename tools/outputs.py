@@ -67,6 +67,15 @@ SETTING = record(
     key=TEXT, value=OPEN, level=TEXT, file=maybe(TEXT), line=maybe(WHOLE), kind=TEXT, default=OPEN, help=TEXT
 )
 IMAGE = of(f"{_SERVICES}.images:BuiltImage")
+USED = of(
+    f"{_SERVICES}.usage:Sum",
+    cost_usd=maybe(NUMBER | {"description": "US dollars without what a plan pays; null if a price is not known"}),
+)
+FOUND = record(
+    **dict.fromkeys(("check", "subject", "text", "hint"), TEXT),
+    level=words("ok", "info", "warn", "error"),
+    mendable=YES_NO,
+)
 BROKEN = record(name=TEXT, directory=TEXT, error=TEXT, hint=maybe(TEXT))
 PROJECT = record(
     **dict.fromkeys(("name", "directory", "level", "description", "security_class", "agent", "base_image"), TEXT),
@@ -252,6 +261,22 @@ OUTPUTS: dict[str, Shape | Lines] = {
     ),
     "shield test": record(expectations=WHOLE, failed=rows(record(JUDGED, line=WHOLE, expected=TEXT))),
     "shield replay": Lines(record(target=TEXT, was=TEXT, becomes=TEXT, count=WHOLE, reason=TEXT)),
+    "usage": record(by=TEXT, rows=rows(USED), total=USED),
+    "storage": record(
+        kinds=rows(record(kind=TEXT, number=WHOLE, bytes=WHOLE, whole=YES_NO)),
+        free=maybe(WHOLE),
+        floor=WHOLE,
+        low=YES_NO,
+        trash_days=WHOLE,
+        failures=rows(TEXT),
+        maybe={"places": rows(of(f"{_SERVICES}.storage:Place"))},
+    ),
+    "storage clean": record(
+        found=rows(record(**dict.fromkeys(("kind", "name", "reason", "failed"), TEXT), bytes=WHOLE, removed=YES_NO)),
+        failures=rows(TEXT),
+    ),
+    "sickbay": record(findings=rows(FOUND), mended=rows(FOUND), failed=rows(record(FOUND, error=TEXT)), seconds=NUMBER),
+    "panic": either(of(f"{_SERVICES}.panic:Report"), of(f"{_SERVICES}.panic_recovery:Cleared"), record(locked=YES_NO)),
     "shield sets": record(sets=rows(record(name=TEXT, open=YES_NO, origin=TEXT, summary=TEXT)), set_in=TEXT),
     "sandbox clearance list": rows(by_name(OPEN)),
     "vault status": of(f"{_BOX}.vault.status:VaultStatus", credentials=rows(CREDENTIAL)),

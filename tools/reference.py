@@ -33,7 +33,7 @@ CODES = {
     6: "an image could not be built",
     69: "something that has to answer does not: the controller, or the process that attends to a container's wall",
     70: "an internal error; `TEROK_DEBUG=1` shows the traceback",
-    73: "something else is being done to it at this moment, or another process holds the database",
+    73: "something else is being done to it now, another process holds the database, or nothing starts after a panic",
     74: "reading or writing a file failed, or the database is damaged; from `shield`: a restart may undo the change",
     75: "another process held a lock for too long, or not all of a run's work is in the gate",
     78: "a configuration file or a directory of the host is wrong; the message names file, line and key",
