@@ -118,7 +118,7 @@ def _hook(view: View, task: Task) -> Iterator[_Found]:
     project = next((one for one in view.sound_projects() if one.name == task.project), None)
     if project is None or project.hooks.post_stop is None or task.trashed is not None:
         return
-    if abs(view.records.hooks_run.get(task.id, 0.0) - task.started) > 0.001:
+    if task.id not in view.records.hooks_run:
         run_it = _with(lambda tasks: tasks.run_hook(task, "post_stop", project))
         yield False, "its hook post_stop was never run", run_it, ""
 

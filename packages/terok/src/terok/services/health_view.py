@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from terok.services.tasks import Tasks
 
 PATIENCE: Final = 6.0
+_HOOKS_RUN: Final = (
+    "SELECT task FROM events AS hook WHERE kind = 'hook' AND json_extract(data, '$.point') = 'post_stop'"
+    " AND json_extract(data, '$.run') = (SELECT max(seq) FROM events WHERE task = hook.task AND kind = 'starting')"
+)
 LABEL: Final = "ai.terok.sandbox"
 """The label of every sandboxed container."""
 
@@ -48,8 +52,8 @@ class Records:
     requests: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     began: Mapping[str, float] = field(default_factory=dict)
     """When each task was last started with success."""
-    hooks_run: Mapping[str, float] = field(default_factory=dict)
-    """The last run of each task whose hook `post_stop` has begun, by when it was started."""
+    hooks_run: frozenset[str] = frozenset()
+    """Tasks whose hook `post_stop` has begun for their last run."""
 
 
 @dataclass(slots=True)
@@ -118,13 +122,7 @@ def read_records(tasks: Tasks) -> Records:
         quick_check=str(store.rows("PRAGMA quick_check(1)")[0][0]),
         requests={task.id: store.request(task.id) for task in everyone},
         began=dict(store.rows("SELECT task, max(at) FROM events WHERE kind = 'started' GROUP BY task")),
-        hooks_run={
-            row[0]: float(row[1])
-            for row in store.rows(
-                "SELECT task, max(CAST(json_extract(data, '$.run') AS REAL)) FROM events"
-                " WHERE kind = 'hook' AND json_extract(data, '$.point') = 'post_stop' GROUP BY task"
-            )
-        },
+        hooks_run=frozenset(row[0] for row in store.rows(_HOOKS_RUN)),
     )
 
 
