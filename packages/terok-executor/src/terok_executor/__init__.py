@@ -110,6 +110,8 @@ with lazy_imports(globals()):
     from terok_executor.reports.report import Report as Report
     from terok_executor.roster.egress import allow_lines as allow_lines
     from terok_executor.roster.install import InstallSpec as InstallSpec
+    from terok_executor.roster.names import agent_names as agent_names
+    from terok_executor.roster.names import agent_or_provider_names as agent_or_provider_names
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
@@ -125,6 +127,7 @@ with lazy_imports(globals()):
     from terok_executor.runner.agent_roster import AgentRoster as AgentRoster
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.container_care import Outcome as Outcome
+    from terok_executor.runner.conversation import Conversation as Conversation
     from terok_executor.runner.delivery import Delivery as Delivery
     from terok_executor.runner.delivery import reported_delivery as reported_delivery
     from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks

@@ -20,6 +20,7 @@ from terok_sandbox.errors import EngineError, EngineTimeout, LaunchError, NameTa
 from terok_sandbox.launch.argv import plan_launch
 from terok_sandbox.launch.check import check_container_name, check_spec
 from terok_sandbox.launch.gpu import cdi_grants, installed_cdi_devices
+from terok_sandbox.launch.lockdown import refuse_lockdown
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
@@ -90,7 +91,7 @@ class Sandbox:
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
         """Raise what `run` would before it has any effect; `new_name` also asks Podman for a container of that name."""
         check_spec(spec)  # a wrong value is wrong on any host
-        self.supervision.check_setup(self.config)
+        self._check_host()
         self._plan(spec)
         self._refuse_taken_name(spec.container_name, certain=new_name)
 
@@ -100,7 +101,7 @@ class Sandbox:
 
         Raises SetupRequired, NameTaken, ContainerBusy.
         """
-        self.supervision.check_setup(self.config)
+        self._check_host()
         with launch_lock(self.config, check_container_name(name)):
             if self._refuse_taken_name(name):
                 forget_container(self.config, self.supervision, name)
@@ -126,7 +127,7 @@ class Sandbox:
     def start(self, name: str, hooks: LifecycleHooks | None = None) -> None:
         """Start a stopped container; raises LaunchError, and stops it again when its supervision fails."""
         hooks = hooks or LifecycleHooks()
-        self.supervision.check_setup(self.config)
+        self._check_host()
         if not self.config.sidecar_path(check_container_name(name)).exists():
             raise LaunchError(f"there is no sandboxed container {name}", hint="see `terok-sandbox list`")
         hooks.pre_start()
@@ -277,6 +278,10 @@ class Sandbox:
         from terok_sandbox.sandbox.watching import HostView
 
         return HostView(self.config, self.runtime, check_container_name(name))
+
+    def _check_host(self) -> None:
+        refuse_lockdown(self.config.state_dir)
+        self.supervision.check_setup(self.config)
 
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool = True) -> str:
         name = spec.container_name

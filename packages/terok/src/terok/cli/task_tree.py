@@ -6,6 +6,7 @@ from terok_util import JSON, TAIL, ArgDef, CommandDef, whole_number
 
 _COMPLETE_PROJECT = "terok.cli.complete:projects"
 _COMPLETE_TASK = "terok.cli.complete:tasks"
+_COMPLETE_TERM = "terok.cli.complete:terms"
 _PROJECT = ArgDef("project", metavar="PROJECT", help="name of a project", completer=_COMPLETE_PROJECT)
 _TASK = ArgDef(
     "task",
@@ -19,7 +20,7 @@ _TASKS = ArgDef(
     metavar="TASK",
     nargs="+",
     help="tasks, or terms of a filter such as s:done p:web age:>7d",
-    completer=_COMPLETE_TASK,
+    completer=_COMPLETE_TERM,
 )
 _RUNNING = ArgDef("--running", action="store_true", help="a filter includes tasks that run")
 _PROMPT_FILE = ArgDef("--prompt-file", metavar="FILE", help="file with the prompt; - is standard input")
@@ -38,10 +39,22 @@ exit codes:
 """
 
 OVERRIDES = (
-    ArgDef("--agent", metavar="AGENT", help="which agent (default: the project's)"),
-    ArgDef("--provider", metavar="NAME", help="another agent, or a provider for the agent to use"),
+    ArgDef(
+        "--agent", metavar="AGENT", help="which agent (default: the project's)", completer="terok.cli.complete:agents"
+    ),
+    ArgDef(
+        "--provider",
+        metavar="NAME",
+        help="another agent, or a provider for the agent to use",
+        completer="terok.cli.complete:agents_or_providers",
+    ),
     ArgDef("-m/--model", metavar="MODEL", help="model for the agent to use"),
-    ArgDef("--preset", metavar="NAME", help="a bundle of options from the configuration"),
+    ArgDef(
+        "--preset",
+        metavar="NAME",
+        help="a bundle of options from the configuration",
+        completer="terok.cli.complete:presets",
+    ),
     ArgDef("--max-turns", type=whole_number, metavar="N", help="end after so many turns"),
     ArgDef("--timeout", type=whole_number, metavar="SECONDS", help="end the agent after"),
     ArgDef("--branch", metavar="BRANCH", help="work on this branch (default: a new one, terok/ID)"),
@@ -73,7 +86,13 @@ RUN = CommandDef(
         ),
         ArgDef("--name", metavar="NAME", help="name of the task (default: one is made up)"),
         *OVERRIDES,
-        ArgDef("--after", action="append", metavar="TASK", help="start when this task is done; repeatable"),
+        ArgDef(
+            "--after",
+            action="append",
+            metavar="TASK",
+            help="start when this task is done; repeatable",
+            completer=_COMPLETE_TASK,
+        ),
         ArgDef("--port", type=whole_number, metavar="N", help="port of the web page (default: a free one)"),
         ArgDef("--public-url", metavar="URL", help="address of a proxy in front of the web page"),
         ArgDef("-d/--detach", action="store_true", help="do not wait for it"),
@@ -100,7 +119,13 @@ LIST = CommandDef(
     help="list tasks, those that need you first",
     handler="terok.cli.task_read:list_tasks",
     args=(
-        ArgDef("terms", metavar="TERM", nargs="*", help="a filter: s:question p:web age:>1h cost:>1 !s:done, words"),
+        ArgDef(
+            "terms",
+            metavar="TERM",
+            nargs="*",
+            help="a filter: s:question p:web age:>1h cost:>1 !s:done, words",
+            completer=_COMPLETE_TERM,
+        ),
         ArgDef("--all", dest="everything", action="store_true", help="archived and deleted ones too"),
         JSON,
     ),

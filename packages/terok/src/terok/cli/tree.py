@@ -11,11 +11,16 @@ from terok.cli.agents_tree import AGENTS
 from terok.cli.config_tree import CONFIG
 from terok.cli.image_tree import IMAGE
 from terok.cli.operation_tree import OP, UNDO
+from terok.cli.panic_tree import PANIC
 from terok.cli.project_tree import PROJECT
 from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
+from terok.cli.setup_tree import SETUP, UNINSTALL
 from terok.cli.shield_sets_tree import SETS
+from terok.cli.sickbay_tree import SICKBAY
 from terok.cli.status_tree import CONTROLLER, EVENTS, STATUS
+from terok.cli.storage_tree import STORAGE
 from terok.cli.task_tree import ATTACH, LOGIN, TASK
+from terok.cli.usage_tree import USAGE
 from terok.integrations.executor import COMMANDS as EXECUTOR
 
 TYPE_CHECKING = False
@@ -81,7 +86,9 @@ EXECUTOR_GROUP = CommandDef("executor", help="one agent on one repository", chil
 
 COMMANDS = CommandTree(
     (
-        *(node for node in EXECUTOR if node.name in {"setup", "uninstall", "auth"}),
+        SETUP,
+        UNINSTALL,
+        *(node for node in EXECUTOR if node.name == "auth"),
         PROJECT,
         STATUS,
         TASK,
@@ -98,6 +105,10 @@ COMMANDS = CommandTree(
         AGENTS,
         SHIELD,
         CONTROLLER,
+        USAGE,
+        STORAGE,
+        SICKBAY,
+        PANIC,
         DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,

@@ -96,5 +96,4 @@ def _of(source: Source, owners: Owners) -> Iterator[Wrong]:
         return
     for problem in problems(scope, owners):
         said = problem.error()
-        line = int(said.message.removeprefix(f"{source.path}:").partition(":")[0])
-        yield Wrong(str(source.path), line, ".".join(map(str, problem.key)), said.message, said.hint)
+        yield Wrong(str(source.path), problem.line, ".".join(map(str, problem.key)), said.message, said.hint)

@@ -13,6 +13,8 @@ from terok_util import (
     ConfigScope,
     ConfigStack,
     TerokError,
+    UsageError,
+    did_you_mean,
     lean_dataclass,
     namespace_config_dir,
     read_config_file,
@@ -204,10 +206,7 @@ def _find(name: str) -> tuple[Path, str]:
     places = project_directories()
     if name in places:
         return places[name]
-    import difflib  # only for this message
-
-    close = difflib.get_close_matches(name, places, n=1)
-    hint = f"did you mean {close[0]}?" if close else LIST_HINT if places else "make one with `terok project wizard`"
+    hint = did_you_mean(name, places, LIST_HINT if places else "make one with `terok project wizard`")
     raise UnknownProject(f"there is no project {safe_text(name, limit=80)!r}", hint=hint)
 
 
@@ -239,12 +238,16 @@ def project_stack(
         scopes.append(scope)
     if overrides:
         scopes.append(ConfigScope("command line", None, nested(overrides)))
-        check(scopes[-1], PROJECT)
+        try:
+            check(scopes[-1], PROJECT)
+        except ConfigError as error:  # an option is a request, not a file
+            raise UsageError(error.message.removeprefix("command line: "), hint=error.hint) from None
     try:
         return stack_of(scopes, preset=preset)
     except KeyError:
         known = sorted({name for scope in scopes for name in scope.data.get("presets") or ()})
-        hint = f"use one of {', '.join(known)}" if known else "see `terok config explain presets`"
+        others = f"use one of {', '.join(known)}" if known else "see `terok config explain presets`"
+        hint = did_you_mean(preset or "", known, others)
         raise UnknownProject(f"there is no preset {safe_text(preset or '', limit=80)!r}", hint=hint) from None
 
 

@@ -27,6 +27,7 @@ from terok.controller.rules import Rules, rules_from_json
 from terok.controller.server import Server
 from terok.desktop.awake import Awake
 from terok.integrations.executor import task_dir
+from terok.integrations.sandbox import is_locked_down
 from terok.model.admission import Limits
 from terok.paths import tasks_dir
 from terok.store import own_lease
@@ -200,7 +201,7 @@ class Controller:
         return View(
             [*tasks, *others],
             queue,
-            replace(limits, stopped=bool(self._store.setting("panic"))),
+            replace(limits, stopped=is_locked_down(self._sandbox.config.state_dir)),
             _disk_free(tasks_dir()),
             now,
             self._doubting.due,

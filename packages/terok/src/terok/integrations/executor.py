@@ -14,6 +14,7 @@ with lazy_imports(globals()):
     from terok_executor import AgentRoster as AgentRoster
     from terok_executor import AgentRunner as AgentRunner
     from terok_executor import Checked as Checked
+    from terok_executor import Conversation as Conversation
     from terok_executor import Delivery as Delivery
     from terok_executor import Documented as Documented
     from terok_executor import ExecutorConfigView as ExecutorConfigView
@@ -32,6 +33,9 @@ with lazy_imports(globals()):
     from terok_executor import Tool as Tool
     from terok_executor import TranscriptEvent as TranscriptEvent
     from terok_executor import TranscriptReader as TranscriptReader
+    from terok_executor import agent_doctor_checks as agent_doctor_checks
+    from terok_executor import agent_names as agent_names
+    from terok_executor import agent_or_provider_names as agent_or_provider_names
     from terok_executor import allow_lines as allow_lines
     from terok_executor import build_project_image as build_project_image
     from terok_executor import default_agent as default_agent

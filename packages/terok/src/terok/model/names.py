@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from terok_util import safe_text
+from terok_util import did_you_mean, safe_text
 
 from terok.errors import AmbiguousTask, BadName, UnknownTask
 from terok.model.ids import normalize, short_ids
@@ -109,7 +109,8 @@ def resolve(address: Address, candidates: Iterable[Candidate]) -> str:
         return found[0].id
     said = f"{address.project}/{address.task}" if address.project else address.task
     if not found:
-        raise UnknownTask(f"there is no task {said}", hint="see `terok task list`")
+        known = [one.name for one in eligible]
+        raise UnknownTask(f"there is no task {said}", hint=did_you_mean(address.task, known, "see `terok task list`"))
     short = short_ids(one.id for one in everyone)
     raise AmbiguousTask(
         f"{said} fits {len(found)} tasks: {_listed(found, short)}", hint="give more characters of its id"

@@ -19,7 +19,7 @@ from terok.paths import projects_dir
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok.services.tasks import Tasks
+    from terok.services.task_ends import TaskEnds
 
 KIND = "project.delete"
 MARKER = ".terok-project"
@@ -35,7 +35,7 @@ def details_of(directory: Path) -> dict[str, Any]:
     return {"directory": str(directory), "trash": str(trash), "inode": directory.lstat().st_ino, "mark": mark}
 
 
-def carry_out(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Move the project's directory to the trash, unless that is done."""
     directory, trash = _places(details)
     if os.path.lexists(trash):
@@ -46,7 +46,7 @@ def carry_out(tasks: Tasks, details: Mapping[str, Any]) -> None:
     _move(directory, trash)
 
 
-def take_back(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Move it back; ProjectError if there is a project of its name by now."""
     directory, trash = _places(details)
     if os.path.lexists(trash):
@@ -56,7 +56,7 @@ def take_back(tasks: Tasks, details: Mapping[str, Any]) -> None:
     (directory / MARKER).unlink(missing_ok=True)
 
 
-def give_up(tasks: Tasks, details: Mapping[str, Any]) -> None:
+def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Remove what is in the trash."""
     _, trash = _places(details)
     if os.path.lexists(trash):

@@ -10,7 +10,7 @@ from terok.config import BrokenProject, list_projects, load_project, load_settin
 from terok.config.explanation import explain
 from terok.config.instructions import layered
 from terok.errors import UnknownProject
-from terok_util import ConfigError
+from terok_util import ConfigError, UsageError
 from terok_util.process import run
 
 from .conftest import Host
@@ -47,7 +47,7 @@ def test_every_layer_hides_the_one_below(host: Host, key: str, values: tuple[Any
 
 def test_a_wrong_option_is_named_as_one(host: Host) -> None:
     host.write("projects/web", "presets:\n  fast: {}\n")
-    with pytest.raises(ConfigError, match=r"^command line: run\.cpus: use a number$"):
+    with pytest.raises(UsageError, match=r"^run\.cpus: use a number$"):
         load_project("web", overrides={"run.cpus": "many"})
     with pytest.raises(UnknownProject) as caught:
         load_project("web", preset="quick")

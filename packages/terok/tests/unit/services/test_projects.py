@@ -177,8 +177,7 @@ def test_only_the_directory_of_the_operation_is_touched(root: Path) -> None:
         gone.with_name("copy").rename(gone)
         with pytest.raises(ProjectError, match="another directory"):
             tasks.operations.undo(number)
-        with pytest.raises(ProjectError, match="another directory"):
-            tasks.operations.expire(float("inf"))
+        tasks.operations.expire(float("inf"))  # which says so, and goes on with others
         assert gone.exists()
     assert not file.exists()
 
