@@ -14,15 +14,7 @@ from terok_util import TerokError
 from terok.engines.probe import launched, probe
 from terok.engines.values import Started
 from terok.errors import TaskError
-from terok.integrations.executor import (
-    AgentRequest,
-    AgentRoster,
-    AgentRunner,
-    Outcome,
-    load_record,
-    reported_delivery,
-    task_dir,
-)
+from terok.integrations.executor import AgentRequest, AgentRoster, AgentRunner, Outcome, load_record, reported_delivery, task_dir
 from terok.integrations.sandbox import ContainerState, EngineTimeout
 
 if TYPE_CHECKING:
