@@ -164,7 +164,7 @@ def test_the_first_screen_takes_a_prompt(
 
 ASKING = {
     "claude": "? for shortcuts",
-    "codex": "/model to change",
+    "codex": "Ask Codex to do anything",
     "copilot": "/ commands",
     "opencode": "Ask anything",
 }
@@ -175,12 +175,16 @@ QUESTION = {
     "multiSelect": False,
     "options": [{"label": "left", "description": "this"}, {"label": "right", "description": "that"}],
 }
+ESCALATED = {"cmd": COMMIT, "sandbox_permissions": "require_escalated", "justification": "May I?"}
+"""What makes Codex ask, which has a sandbox of its own for the rest."""
+ASKS_FOR_SHELL = 'OPENCODE_CONFIG_CONTENT={"permission": {"bash": "ask"}}'
+"""What makes OpenCode ask, which by itself asks for nothing in its directory."""
 QUESTION_TOOLS = {"claude": "AskUserQuestion", "opencode": "question"}
 
 
 def prompted(agent: str, task: Task, terminal: Callable[..., Terminal]) -> Terminal:
     """Open an agent that asks before it acts, and send it a message when it waits for one."""
-    options = ("--model", "stub-model") if agent in {"codex", "copilot"} else ()
+    options = {"opencode": ("--env", ASKS_FOR_SHELL), "claude": ()}.get(agent, ("--model", "stub-model"))
     words = (agent, str(task.repository), "--interactive", "--restricted", "--base", BASE, "--name", task.container)
     person = terminal("terok-executor", "run", *words, *options)
     person.wait(lambda: ASKING[agent] in task.screen(), lambda: f"not at the prompt:\n{task.screen()}", timeout=120)
@@ -200,15 +204,17 @@ def wait_for_report(kind: str, task: Task, person: Terminal) -> Report:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("agent", sorted(ASKING))
 def test_a_permission_that_is_asked_is_reported(
-    agent: str, task: Task, stub: StubProvider, terminal: Callable[..., Terminal]
+    agent: str, task: Task, keys: str, terminal: Callable[..., Terminal]
 ) -> None:
-    task.upstream(AGENTS[agent][0], stub.url)
-    person = prompted(agent, task, terminal)
-    asked = wait_for_report("permission", task, person)
-    assert asked.text
-    assert task.reported("turn_ended") is None
-    person.type("\r")
-    ended = wait_for_report("turn_ended", task, person)
+    step = Use("exec_command", ESCALATED) if agent == "codex" else COMMIT
+    with running_stub(Script((step,)), api_key=keys) as stub:
+        task.upstream(AGENTS[agent][0], stub.url)
+        person = prompted(agent, task, terminal)
+        asked = wait_for_report("permission", task, person)
+        assert "printf" in asked.text
+        assert task.reported("turn_ended") is None
+        person.type("\r")
+        ended = wait_for_report("turn_ended", task, person)
     assert "Done." in task.screen()
     assert ended.session == asked.session != ""
     task.sh("terok-executor", "rm", task.container)

@@ -271,7 +271,7 @@ class Tool(Section):
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Agent(Section):
-    """A file in `agents/`: one agent CLI. Its hooks make `reports` of these kinds and of no others."""
+    """A file in `agents/`: one agent CLI. Its hooks make `reports` of these kinds; silence on others says nothing."""
 
     name: str
     label: Line

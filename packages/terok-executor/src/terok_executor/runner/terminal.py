@@ -51,6 +51,6 @@ def send_message(sandbox: Sandbox, name: str, text: str) -> None:
     words = ("sh", "-c", _SEND, "send", f"{CONTAINER_TASK_DIR}/{_MESSAGE}")
     if not sandbox.runtime.exec(name, words).ok:
         raise RequestError(
-            f"no agent in {name} takes a message now: it has no open terminal",
-            hint=f"use `terok-executor start {name} -p …` when it has ended, or `terok-executor login {name}`",
+            f"no agent in {name} takes a message now: none works in a terminal there",
+            hint=f"when it has ended, continue its conversation with `terok-executor start {name} -p …`",
         )

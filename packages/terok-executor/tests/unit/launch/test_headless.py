@@ -344,7 +344,8 @@ def test_an_interactive_container_waits_for_a_person_and_has_no_prompt(host: Hos
     assert not (task_dir(record.container) / "home" / "prompt.txt").exists()
     assert "GIT_AUTHOR_NAME=Ann" in host.envs[0].splitlines()
     words = host.runner.login_command(record.container, agent=True, model="opus")
-    assert words[-1] == "claude --dangerously-skip-permissions --model opus; exec bash -l"
+    assert "; claude --dangerously-skip-permissions --model opus; " in words[-1]
+    assert words[-1].endswith("; exec bash -l")
     assert "tmux" in words
     assert host.runner.login_command(record.container)[-1] == "main"
 

@@ -46,7 +46,7 @@ def test_parts_are_found_where_the_words_say(task: Path) -> None:
     paths = (
         "text=tool_input.questions.*.question",
         "options=tool_input.questions.0.options.*.label",
-        "id=nothing|tool_use_id",
+        "id=nothing,tool_use_id",
     )
     report(task, "question", "-", *paths, "session=session_id", stdin=json.dumps(HOOK))
     report(task, "turn_ended", "session=thread-id", '{"thread-id": "t-1", "text": "not asked for"}')

@@ -3,7 +3,7 @@
 
 KIND is permission, question, answered, turn_ended, phase, session or idle. The hook's JSON comes as the last argument,
 or with `-` on standard input. Each NAME (text, id, options, session) is found in it at PATH: keys separated by dots, a
-number for an index, `*` for every item; `PATH|PATH` takes the first there is. Without any, the names themselves are the
+number for an index, `*` for every item; `PATH,PATH` takes the first there is. Without any, the names themselves are the
 keys. Nothing is printed and the exit code is 0 whatever happens, because agents act on what their hooks say.
 """
 
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
 
 def first(node: Any, paths: str | None) -> list[Any]:
     """Return what the first of the paths leads to that leads anywhere."""
-    for path in (paths or "").split("|"):
+    for path in (paths or "").split(","):
         nodes = [node] if path else []
         for key in path.split(".") if path else ():
             nodes = [below for one in nodes for below in step(one, key)]
