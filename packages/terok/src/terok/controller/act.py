@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from terok_util import TerokError, safe_text
@@ -135,7 +136,8 @@ def _tidy(tasks: Tasks) -> float | None:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(safe_text(line, limit=500) + "\n")
+    with suppress(OSError):  # the controller that listened was killed: what was begun goes on
+        sys.stderr.write(safe_text(line, limit=500) + "\n")
 
 
 _VERBS: Final[dict[str, Callable[..., Any]]] = {
