@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,9 +30,10 @@ def runtime() -> FakeRuntime:
 
 
 @pytest.fixture
-def sandbox(root: Path, runtime: FakeRuntime) -> Sandbox:
-    config = replace(SandboxConfig.load(), runtime_dir=root / "r")  # sockets have short names only
-    return Sandbox(config, runtime=runtime, supervision=FakeSupervisor())
+def sandbox(root: Path, runtime: FakeRuntime) -> Iterator[Sandbox]:
+    with tempfile.TemporaryDirectory(prefix="tk") as short:  # sockets have short names only
+        config = replace(SandboxConfig.load(), runtime_dir=Path(short) / "r")
+        yield Sandbox(config, runtime=runtime, supervision=FakeSupervisor())
 
 
 @pytest.fixture

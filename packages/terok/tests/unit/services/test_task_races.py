@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from terok.errors import TaskBusy, TaskError
-from terok.integrations.sandbox import GateError
+from terok.integrations.sandbox import GateError, SandboxConfig, lock_down
 from terok.model.facts import Pushed
 from terok.services import Tasks
 from terok.services.decisions import Decisions
 from terok.services.gates import Gates, Work
 from terok.services.reviews import Reviews
+from terok_sandbox.errors import LockedDown
 from terok_util import TerokError, UsageError
 
 from .conftest import PlainEngine, make_project
@@ -234,9 +235,8 @@ def test_a_task_that_is_stopped_while_it_starts_does_not_run(tasks: Tasks, engin
 
 def test_nothing_starts_in_a_panic(tasks: Tasks, engine: PlainEngine) -> None:
     task = finished(tasks)
-    with tasks.store.write() as writer:
-        writer.set("panic", True)
-    with pytest.raises(TaskBusy, match="panic --clear"):
+    lock_down(SandboxConfig.load().state_dir)
+    with pytest.raises(LockedDown, match="after a panic"):
         tasks.restart(task)
     assert tasks.create("web", "x")[1] is False
 
