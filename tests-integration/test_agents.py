@@ -169,6 +169,13 @@ ASKING = {
     "opencode": "Ask anything",
 }
 """What programs show that act only when they may."""
+ACCEPTED = {
+    "claude": "Do you want to proceed?",
+    "codex": "Press enter to confirm",
+    "copilot": "Do you want to run this command?",
+    "opencode": "Allow once",
+}
+"""What their questions show whose first answer is yes."""
 QUESTION = {
     "question": "Which side?",
     "header": "Side",
@@ -192,10 +199,15 @@ def prompted(agent: str, task: Task, terminal: Callable[..., Terminal]) -> Termi
     return person
 
 
-def wait_for_report(kind: str, task: Task, person: Terminal) -> Report:
-    person.wait(
-        lambda: task.reported(kind) is not None, lambda: f"no {kind}: {task.reports()}\n{task.screen()}", timeout=120
-    )
+def wait_for_report(kind: str, task: Task, person: Terminal, *, accept: str = "") -> Report:
+    """Return the first report of a kind; a person presses Enter as long as the screen shows `accept`."""
+
+    def reported() -> bool:
+        if task.reported(kind) is None and accept and accept in task.screen():
+            person.type("\r")
+        return task.reported(kind) is not None
+
+    person.wait(reported, lambda: f"no {kind}: {task.reports()}\n{task.screen()}", timeout=120)
     found = task.reported(kind)
     assert found is not None
     return found
@@ -213,8 +225,7 @@ def test_a_permission_that_is_asked_is_reported(
         asked = wait_for_report("permission", task, person)
         assert "printf" in asked.text
         assert task.reported("turn_ended") is None
-        person.type("\r")
-        ended = wait_for_report("turn_ended", task, person)
+        ended = wait_for_report("turn_ended", task, person, accept=ACCEPTED[agent])
     assert "Done." in task.screen()
     assert ended.session == asked.session != ""
     task.sh("terok-executor", "rm", task.container)
@@ -230,8 +241,7 @@ def test_a_question_is_reported_with_its_answers(
         person = prompted(agent, task, terminal)
         asked = wait_for_report("question", task, person)
         assert (asked.text, asked.options) == ("Which side?", ("left", "right"))
-        person.type("\r")
-        answered = wait_for_report("answered", task, person)
+        answered = wait_for_report("answered", task, person, accept="this")
         assert answered.id == asked.id
         wait_for_report("turn_ended", task, person)
     task.sh("terok-executor", "rm", task.container)
