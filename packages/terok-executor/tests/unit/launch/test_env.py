@@ -83,8 +83,8 @@ def test_instructions_go_where_the_agent_looks_and_a_shared_directory_is_mounted
     assert result.files[Path("/state/run/x/state/claude/CLAUDE.md")] == "be brief"
     assert result.env["TEROK_SHARED_DIR"] == "/data"
     assert ("/srv/shared", "/data") in [(str(item.host_path), item.container_path) for item in result.volumes]
-    (settings,) = assemble(replace(REQUEST, instructions="")).files
-    assert settings.name == ".claude.json"
+    names = {path.name for path in assemble(replace(REQUEST, instructions="")).files}
+    assert names == {".claude.json", "settings.json"}
 
 
 def test_a_sign_in_gives_the_agent_a_credential_file_of_its_vendor_s_shape() -> None:
