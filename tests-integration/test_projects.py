@@ -100,8 +100,8 @@ presets:
     budget: {{task: {{requests: 40}}}}
 """
 LOOK = (
-    'git clone -q /repos/lib.git /tmp/lib && cp /tmp/lib/LIB.md . && echo "$SAID" >>LIB.md && git log --format=%s >>LIB.md'
-    " && git add -A && git commit -q -m Seen"
+    'git clone -q /repos/lib.git /tmp/lib && cp /tmp/lib/LIB.md . && echo "$SAID" >>LIB.md'
+    " && git log --format=%s >>LIB.md && git add -A && git commit -q -m Seen"
 )
 LEAVE = "cp LIB.md /shared/ && ! touch /repos/lib.git/x"
 
@@ -150,10 +150,8 @@ def test_a_task_gets_what_its_project_says(
         assert int(limit) in (700 * 1024 * 1024, 0)  # 0 where this user may not limit memory
         sidecar = Path(ready.environment["TEROK_ROOT"]) / f"state/sandbox/sidecar/{container}.json"
         assert '"requests": 40' in json.dumps(json.loads(sidecar.read_text()))
-        assert {row["scope"] for row in ready("terok", "sandbox", "gate", "list", "--json").json()} >= {
-            name,
-            f"{name}.lib",
-        }
+        mirrors = ready("terok", "sandbox", "gate", "list", "--json").json()
+        assert {row["scope"] for row in mirrors} >= {name, f"{name}.lib"}
     finally:
         ready("terok", "controller", "stop", code=None)
         ready("terok-executor", "rm", "--force", f"terok-{name}-{task['id']}", code=None)

@@ -45,6 +45,9 @@ HOST_TOOLS = {
     "dunst": "dunst",
     "Xvfb": "xvfb",
     "shellcheck": "shellcheck",
+    "zsh": "zsh",
+    "fish": "fish",
+    "groff": "groff-base",
     "systemd-analyze": "systemd",
     "setpriv": "util-linux",
 }

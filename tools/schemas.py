@@ -1,8 +1,9 @@
-"""Write the JSON Schemas of roster files anew, and that of what verbs print with `--json`; made from the types in code.
+"""JSON Schemas: of roster files, made from the roster's dataclasses, and of what commands print (`tools/outputs.py`).
 
-    tools/run python tools/schemas.py DIRECTORY
+    tools/run python tools/schemas.py DIRECTORY     writes those of roster files
+    tools/run python tools/reference.py             writes those of commands, with everything else of the reference
 
-A unit test compares the shipped ones with these.
+Unit tests compare the shipped ones with these.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import sys
 from pathlib import Path
 
 from pydantic import TypeAdapter
-from terok.cli.documents import DOCUMENTS
 from terok_executor.roster.validation import KINDS
 
 _COMPLETED = {"name", "label", "binary", "git_identity", "help"}
@@ -35,19 +35,13 @@ def schema_text(kind: str) -> str:
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 
-def output_text() -> str:
-    """Return the JSON Schemas of what verbs print with `--json`, by the verb, as `docs/reference` has them."""
-    kinds = [(verb, "serialization", TypeAdapter(kind)) for verb, kind in DOCUMENTS.items()]
-    made, shared = TypeAdapter.json_schemas(kinds)
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "verbs": {verb: made[verb, "serialization"] for verb in DOCUMENTS},
-        "$defs": shared["$defs"],
-    }
-    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+def output_files() -> dict[str, str]:
+    """Return the published schemas of what commands print, by the name of their file."""
+    from outputs import OUTPUTS, document  # imports every wheel
+
+    return {f"{path.replace(' ', '-')}.json": json.dumps(document(path), indent=1) + "\n" for path in OUTPUTS}
 
 
 if __name__ == "__main__":
     for kind in ("agent", "provider", "tool", "transcript"):
         Path(sys.argv[1], f"{kind}.schema.json").write_text(schema_text(kind), "utf-8")
-    Path(sys.argv[1], "output.schema.json").write_text(output_text(), "utf-8")

@@ -22,7 +22,7 @@ import pytest
 from support import Shell
 from terok_sandbox import RunSpec, Sandbox, unix_sockets
 from terok_sandbox.audit import timestamp
-from terok_sandbox.audit_chain import verify
+from terok_sandbox.audit_chain import verify_audit
 from terok_sandbox.errors import SandboxError
 from terok_sandbox.launch.spec import Wiring
 from terok_sandbox.runtime.podman import PodmanRuntime
@@ -503,7 +503,7 @@ def test_the_clock_jumps(box: Box, tmp_path: Path) -> None:
         rows = [json.loads(line) for line in (state / "shield-audit.jsonl").read_text().splitlines()]
         times = {row["name"].partition(".")[0]: row["time"] for row in rows if row.get("name")}
         assert times["later"] > timestamp() > times["earlier"], "the clock did jump"
-        assert verify(state / "shield-audit.jsonl").ok
+        assert verify_audit(state / "shield-audit.jsonl").ok
         kill(before["broker"], before["gateway"])
         wait_for(lambda: box.served() and box.processes() != before)
         assert box.ask_vault().splitlines()[0] == told[0]

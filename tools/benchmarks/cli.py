@@ -9,7 +9,8 @@ one `podman exec`; `terok-executor preflight` compares the labels of images, and
 
 Processor time of a command and of what it runs, each time right after the bare one; the median of the turns' ratios
 counts, so that what else the machine does hardly does. A vault with credentials, a mirror with a branch to review and a
-running container are made first, and 1,000 tasks are recorded, of which 50 run. WORDs choose the verbs whose names have one of them. Budgets: ARCHITECTURE, section 6.
+running container are made first, and 1,000 tasks are recorded, of which 50 run. WORDs choose the verbs whose names have
+one of them. Budgets: ARCHITECTURE, section 6.
 """
 
 from __future__ import annotations
@@ -91,10 +92,18 @@ def verbs(scope: str) -> list[Verb]:
         *("terok task list", "terok task list --json", "terok task list s:working", "terok task status @latest"),
         *("terok task show @latest", "terok task why @latest", "terok status", "terok status -q", "terok op log"),
         *(f"terok project show {PROJECT}", f"terok config resolved {PROJECT}", f"terok shield sets {PROJECT}"),
+        *("terok task timeline @latest", "terok agents list", "terok agents dir", f"terok project agents {PROJECT}"),
+        *("terok completions zsh", "terokctl status -q", "terok controller status", "terok task list --help"),
         *("terok config paths", f"terok config explain run.memory --project {PROJECT}"),
     ]
     asking = [
-        *("terok-sandbox list", "terok-executor list", "terok-executor list --sizes"),
+        *(
+            "terok image list",
+            "terok image usage",
+            "terok-sandbox list",
+            "terok-executor list",
+            "terok-executor list --sizes",
+        ),
         *(f"terok-executor doctor {LIVES}", "terok-executor doctor", f"terok-executor logs {RUNS}"),
     ]
     measured = {

@@ -13,6 +13,7 @@ with lazy_imports(globals()):
     from terok_executor.auth.authenticator import authenticate as authenticate
     from terok_executor.auth.session import AuthEvent as AuthEvent
     from terok_executor.auth.session import AuthSession as AuthSession
+    from terok_executor.cli.auth_verbs import AUTH as AUTH
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
     from terok_executor.compat import AGENT_NAMES as AGENT_NAMES
@@ -86,6 +87,7 @@ with lazy_imports(globals()):
     from terok_executor.launch.identity import host_identity as host_identity
     from terok_executor.launch.instructions import SubAgent as SubAgent
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
+    from terok_executor.launch.instructions import read_subagent as read_subagent
     from terok_executor.launch.prepared import KrunHost as KrunHost
     from terok_executor.launch.prepared import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
@@ -99,6 +101,7 @@ with lazy_imports(globals()):
     from terok_executor.launch.task_files import load_record as load_record
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
+    from terok_executor.paths import default_agent as default_agent
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
     from terok_executor.reports.file import REPORTS as REPORTS
@@ -108,6 +111,8 @@ with lazy_imports(globals()):
     from terok_executor.reports.report import Report as Report
     from terok_executor.roster.egress import allow_lines as allow_lines
     from terok_executor.roster.install import InstallSpec as InstallSpec
+    from terok_executor.roster.names import agent_names as agent_names
+    from terok_executor.roster.names import agent_or_provider_names as agent_or_provider_names
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
@@ -123,6 +128,7 @@ with lazy_imports(globals()):
     from terok_executor.runner.agent_roster import AgentRoster as AgentRoster
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.container_care import Outcome as Outcome
+    from terok_executor.runner.conversation import Conversation as Conversation
     from terok_executor.runner.delivery import Delivery as Delivery
     from terok_executor.runner.delivery import reported_delivery as reported_delivery
     from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import RootModel
 from terok_util import yaml
 
+from terok_executor import paths
 from terok_executor.auth.authenticator import Authenticator, login_agent
 from terok_executor.auth.container import read_credential
 from terok_executor.auth.leaks import scan_trees, vault_secrets
@@ -26,7 +27,7 @@ from terok_executor.image.settings import ImageSettings
 from terok_executor.integrations.sandbox import Route, SandboxConfig
 from terok_executor.launch.instructions import FRONT_MATTER, instructions_for, read_instructions
 from terok_executor.launch.prepared import KrunHost, KrunHostKeypair
-from terok_executor.paths import RESOURCES, user_roster_dir
+from terok_executor.paths import user_roster_dir
 from terok_executor.reading import read_text
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.run_config import AgentRunConfig, resolve_provider_value
@@ -78,7 +79,7 @@ load_roster = AgentRoster.load
 
 def get_agent(name: str | None = None, *, default_agent: str | None = None) -> Agent:
     """Return the agent called `name`, else the project's default, else the one of `default-agent`; or RosterError."""
-    return get_roster().agent(name or default_agent or (RESOURCES / "default-agent").read_text("ascii").strip())
+    return get_roster().agent(name or default_agent or paths.default_agent())
 
 
 get_provider = get_agent

@@ -14,6 +14,11 @@ RESOURCES = Path(__file__).parent / "resources"
 _CONTAINER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
 
+def default_agent() -> str:
+    """Return the agent of whoever names none."""
+    return (RESOURCES / "default-agent").read_text("ascii").strip()
+
+
 def state_dir() -> Path:
     """Directory of everything the executor writes for itself."""
     return namespace_state_dir("executor", env_var="TEROK_EXECUTOR_STATE_DIR")

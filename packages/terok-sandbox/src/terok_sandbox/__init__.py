@@ -10,7 +10,11 @@ from terok_util import lazy_imports
 with lazy_imports(globals()):
     from terok_sandbox.activity.client import ActivityFeed as ActivityFeed
     from terok_sandbox.activity.state import Activity as Activity
+    from terok_sandbox.audit import AuditLog as AuditLog
     from terok_sandbox.audit import read_audit as read_audit
+    from terok_sandbox.audit_chain import verify_audit as verify_audit
+    from terok_sandbox.clearance.autostart import install_autostart as install_autostart
+    from terok_sandbox.clearance.autostart import remove_autostart as remove_autostart
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
     from terok_sandbox.clearance.desktop import Desktop as Desktop
     from terok_sandbox.clearance.desktop import DesktopUnavailable as DesktopUnavailable
@@ -23,8 +27,12 @@ with lazy_imports(globals()):
     from terok_sandbox.doctor.check import CheckVerdict as CheckVerdict
     from terok_sandbox.doctor.check import DoctorCheck as DoctorCheck
     from terok_sandbox.doctor.check import Finding as Finding
+    from terok_sandbox.doctor.check import direct_check as direct_check
     from terok_sandbox.doctor.check import doctor_exit_code as doctor_exit_code
     from terok_sandbox.doctor.check import examine as examine
+    from terok_sandbox.doctor.containers import container_checks as container_checks
+    from terok_sandbox.doctor.host import host_checks as host_checks
+    from terok_sandbox.doctor.state import state_checks as state_checks
     from terok_sandbox.errors import EngineError as EngineError
     from terok_sandbox.errors import EngineTimeout as EngineTimeout
     from terok_sandbox.errors import GateError as GateError
@@ -49,6 +57,11 @@ with lazy_imports(globals()):
     from terok_sandbox.gate.source import resolve_repo as resolve_repo
     from terok_sandbox.gate.source import scope_for as scope_for
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS as SAFE_ANNOTATION_KEYS
+    from terok_sandbox.launch.lockdown import is_locked_down as is_locked_down
+    from terok_sandbox.launch.lockdown import lift_lockdown as lift_lockdown
+    from terok_sandbox.launch.lockdown import lock_down as lock_down
+    from terok_sandbox.launch.lockdown import read_lockdown as read_lockdown
+    from terok_sandbox.launch.lockdown import refuse_lockdown as refuse_lockdown
     from terok_sandbox.launch.registry_hosts import policy_tiers as policy_tiers
     from terok_sandbox.launch.registry_hosts import profile_tiers as profile_tiers
     from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
@@ -70,6 +83,10 @@ with lazy_imports(globals()):
     from terok_sandbox.runtime.protocol import ContainerSummary as ContainerSummary
     from terok_sandbox.runtime.protocol import ExecResult as ExecResult
     from terok_sandbox.runtime.protocol import Image as Image
+    from terok_sandbox.sandbox.cutting import close_off as close_off
+    from terok_sandbox.sandbox.cutting import end_services as end_services
+    from terok_sandbox.sandbox.listing import SandboxRow as SandboxRow
+    from terok_sandbox.sandbox.listing import list_sandboxes as list_sandboxes
     from terok_sandbox.sandbox.sandbox import Claim as Claim
     from terok_sandbox.sandbox.sandbox import Sandbox as Sandbox
     from terok_sandbox.sandbox.shield import Shield as Shield

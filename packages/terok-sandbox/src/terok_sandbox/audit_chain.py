@@ -105,7 +105,7 @@ class _Check:
         )
 
 
-def verify(path: Path) -> ChainReport:
+def verify_audit(path: Path) -> ChainReport:
     """Check the chain of the log at `path`, the part moved aside included; raises AuditError."""
     check, torn_end = _Check(older=rotated(path).exists()), False
     for part in (rotated(path), path):

@@ -12,6 +12,7 @@ command ends with::
     ├── LaunchError                  1   a container could not be brought up
     │   ├── NameTaken                1   another container has the name
     │   ├── ContainerBusy            1   another command works on the container
+    │   ├── LockedDown              73   nothing starts after a panic
     │   └── SupervisionError         1   it came up without the supervision it needs, and was taken down
     ├── EngineError                  1   podman failed; nothing is known about what was asked
     │   ├── EngineTimeout            1   podman did not answer in time
@@ -73,6 +74,12 @@ class ContainerBusy(LaunchError):
 
 class NameTaken(LaunchError):
     """A container of that name exists; it was left alone."""
+
+
+class LockedDown(LaunchError):
+    """Nothing may start until a person ends the lockdown."""
+
+    exit_code: ClassVar[int] = 73
 
 
 class SupervisionError(LaunchError):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terok_sandbox.audit import GENESIS, RESUMED, AuditLog, read_audit, rotated
-from terok_sandbox.audit_chain import select, verify
+from terok_sandbox.audit_chain import select, verify_audit
 from terok_sandbox.errors import AuditError
 
 
@@ -29,12 +29,12 @@ def filled(path: Path, count: int = 6) -> list[bytes]:
 
 
 def test_an_untouched_log_verifies_across_writers(path: Path) -> None:
-    assert verify(path).ok and verify(path).head == GENESIS
+    assert verify_audit(path).ok and verify_audit(path).head == GENESIS
     filled(path)
     first, second = AuditLog(path), AuditLog(path)
     for number in range(4):
         (first if number % 2 else second).append("turn", number=number)
-    report = verify(path)
+    report = verify_audit(path)
     assert report.ok and report.rows == 10 and report.complete and not report.torn
     assert report.head == list(read_audit(path))[-1]["hash"]
 
@@ -55,7 +55,7 @@ def test_tampering_is_seen(path: Path, change: str) -> None:
     else:
         lines[3] = json.dumps({"action": "request"}).encode() + b"\n"
     path.write_bytes(b"".join(lines))
-    report = verify(path)
+    report = verify_audit(path)
     assert not report.ok and path.name in report.problems[0]
 
 
@@ -67,7 +67,7 @@ def test_no_byte_can_change(tmp_path_factory: pytest.TempPathFactory, position: 
     position %= len(data) - 1  # the newline at the very end is no part of a row
     changed = data[:position] + bytes([byte]) + data[position + 1 :]
     path.write_bytes(changed)
-    assert verify(path).ok == (changed == data)
+    assert verify_audit(path).ok == (changed == data)
 
 
 @given(cut=st.integers(1, 200))
@@ -77,9 +77,9 @@ def test_a_torn_line_is_said_and_continued(tmp_path_factory: pytest.TempPathFact
     data = b"".join(filled(path))
     path.write_bytes(data[:-cut])
     torn = int(cut > 1)  # a row that only lacks its newline is whole
-    assert verify(path).ok and verify(path).torn == torn
+    assert verify_audit(path).ok and verify_audit(path).torn == torn
     AuditLog(path).append("later")
-    report, rows = verify(path), list(read_audit(path))
+    report, rows = verify_audit(path), list(read_audit(path))
     assert report.ok and report.torn == torn and rows[-1]["action"] == "later"
     assert not torn or [row["action"] for row in rows[-3:]] == ["unreadable", RESUMED, "later"]
 
@@ -88,21 +88,21 @@ def test_rotation_keeps_the_chain(path: Path) -> None:
     log, other = AuditLog(path, max_bytes=1500), AuditLog(path, max_bytes=1500)
     for number in range(40):
         (other if number % 7 == 0 else log).append("n", number=number)
-    report = verify(path)
+    report = verify_audit(path)
     assert report.ok and not report.complete and rotated(path).exists()
     assert [row["number"] for row in read_audit(path)][-1] == 39
     numbers = [row["number"] for row in read_audit(path)]
     assert numbers == list(range(numbers[0], 40))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[1:]))
-    assert not verify(path).ok
+    assert not verify_audit(path).ok
 
 
 def test_rows_from_before_the_chain_are_counted(path: Path) -> None:
     path.write_text('{"action":"old"}\n')
     os.chmod(path, 0o600)
     AuditLog(path).append("new")
-    report = verify(path)
+    report = verify_audit(path)
     assert report.ok and report.unchained == 1 and report.rows == 2
 
 
@@ -137,7 +137,7 @@ def test_a_log_that_is_exchanged_while_it_is_written_to_shows_the_break(path: Pa
     assert [row["number"] for row in rows if "number" in row][-6:] == [3, 3, 4, 4, 5, 5]
     assert "log_replaced" in [row["action"] for row in rows]
     assert len(list(read_audit(away))) == 6, "nothing is written where nobody looks"
-    report = verify(path)
+    report = verify_audit(path)
     assert not report.ok and "missing" in report.problems[0]
 
 

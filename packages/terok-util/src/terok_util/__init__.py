@@ -7,7 +7,10 @@ from terok_util.lazy import lazy_imports as lazy_imports
 with lazy_imports(globals()):
     from terok_util import process as process
     from terok_util import yaml as yaml
+    from terok_util.asking import may_ask as may_ask
+    from terok_util.asking import refuse_terminal as refuse_terminal
     from terok_util.commands.complete import COMPLETIONS as COMPLETIONS
+    from terok_util.commands.complete import completion_script as completion_script
     from terok_util.commands.defs import JSON as JSON
     from terok_util.commands.defs import TAIL as TAIL
     from terok_util.commands.defs import ArgDef as ArgDef
@@ -51,12 +54,15 @@ with lazy_imports(globals()):
     from terok_util.files.writing import write_sensitive_file as write_sensitive_file
     from terok_util.logs import RedactionFilter as RedactionFilter
     from terok_util.logs import configure_logging as configure_logging
+    from terok_util.meant import did_you_mean as did_you_mean
+    from terok_util.meant import nearest as nearest
     from terok_util.paths import is_host_root as is_host_root
     from terok_util.paths import namespace_config_dir as namespace_config_dir
     from terok_util.paths import namespace_runtime_dir as namespace_runtime_dir
     from terok_util.paths import namespace_state_dir as namespace_state_dir
     from terok_util.paths import system_config_dir as system_config_dir
     from terok_util.podman import podman_userns_args as podman_userns_args
+    from terok_util.progress import Progress as Progress
     from terok_util.redaction import redact as redact
     from terok_util.redaction import register_secret as register_secret
     from terok_util.text import last_line as last_line

@@ -22,7 +22,8 @@ class YAMLError(ConfigError):
 
     def __init__(self, problem: str, name: str = _INLINE, line: int | None = None, column: int | None = None) -> None:
         self.name, self.line, self.column = name, line, column
-        super().__init__(f"{name}: {problem}" if line is None else f"{name}:{line}: {problem}")
+        where = name if line is None else f"{name}:{line}"
+        super().__init__(f"{where}: {problem}", hint=None if name == _INLINE else "mend that line in an editor")
 
 
 def load(source: str | Path, *, name: str | None = None) -> Any:

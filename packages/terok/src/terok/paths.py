@@ -42,3 +42,8 @@ def controller_socket() -> Path:
 def controller_log() -> Path:
     """Return the log of the controller."""
     return namespace_state_dir("controller.log")
+
+
+def panic_dir() -> Path:
+    """Return the directory with the evidence of every panic."""
+    return namespace_state_dir("panic")

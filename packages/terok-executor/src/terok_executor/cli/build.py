@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from terok_util import show
+from terok_util import Progress, show
 
 from terok_executor.cli.following import catch_termination
 from terok_executor.image.builder import ImageBuilder
-from terok_executor.image.podman import OnLine
 from terok_executor.image.settings import ImageSettings
-from terok_executor.image.tail import StepLine
 from terok_executor.roster.roster import AgentRoster
-
-
-def build_progress() -> AbstractContextManager[OnLine]:
-    """Return a receiver of progress lines: one line that changes on a terminal, plain lines otherwise."""
-    return StepLine(sys.stderr) if sys.stderr.isatty() else nullcontext(progress)
 
 
 def progress(line: str) -> None:
@@ -46,7 +38,7 @@ def build(
     roster = AgentRoster.load()
     wished = ",".join([*agents, *([selection] if selection else [])]) or ImageSettings.load().agents
     chosen = roster.select(wished)
-    with build_progress() as on_line:
+    with Progress(plain=True) as on_line:
         builder = ImageBuilder(**image_options(base_image, family), on_line=on_line)
         images = builder.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)
     made = {"l0": images.l0, "l1": images.l1, "built": images.built}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from terok_util import may_ask
 from terok_util.process import exec_replace
 
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
@@ -21,7 +22,7 @@ def login(name: str) -> int:
     _require(runner, name)
     if not runner.runtime.container(name).running:
         raise RequestError(f"container {name} does not run", hint=f"start it with `terok-executor start {name}`")
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (may_ask() and sys.stdout.isatty()):
         hint = f"run it from one; `terok-executor logs {name}` shows what the agent has printed"
         raise RequestError("there is no terminal here to log in with", hint=hint)
     exec_replace(runner.login_command(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from terok_util import TerokError, safe_text, show
+from terok_util import TerokError, may_ask, safe_text, show
 
 from terok_executor.cli.build import build, image_options
 from terok_executor.cli.setup import setup
@@ -37,7 +37,7 @@ def _line(check: CheckResult) -> str:
 
 
 def _agreed(check: CheckResult) -> bool:
-    if not sys.stdin.isatty():
+    if not may_ask():
         return False
     print(f"{check.name}: {check.message}\n   run `{check.fix}`? [Y/n] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("", "y", "yes")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from terok_util import may_ask
 from terok_util.process import exec_replace
 
 from terok_executor.cli.build import image_options, progress
@@ -109,7 +110,7 @@ def _interactive(runner: AgentRunner, name: str, model: str | None) -> int:
     runner.wait_until_ready(name)
     command = runner.login_command(name, agent=True, model=model)
     print(f"container {name} stays when you leave: `terok-executor login {name}`", file=sys.stderr)
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if may_ask() and sys.stdout.isatty():
         exec_replace(command)
     print(name)
     return 0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from terok_util import safe_text
+from terok_util import may_ask, refuse_terminal, safe_text
 from terok_util.process import ProcessError, run
 
 from terok_executor.auth.authenticator import API_KEY, Authenticator
@@ -47,7 +47,7 @@ def sign_in(
 
 
 def _choose(way: Authenticator) -> str:
-    if len(way.methods) == 1 or (API_KEY in way.methods and not sys.stdin.isatty()):
+    if len(way.methods) == 1 or (API_KEY in way.methods and not may_ask()):
         return API_KEY if API_KEY in way.methods else way.methods[0]
     words = {"oauth": "sign in with an account", "device": "sign in with a code, on any device", API_KEY: "API key"}
     for number, method in enumerate(way.methods, start=1):
@@ -84,13 +84,13 @@ def _answer(session: AuthSession, question: str) -> None:
         try:
             return session.answer(_ask(question, secret=True))
         except LoginError as error:
-            if not sys.stdin.isatty():
+            if not may_ask():
                 raise
             print(f"{error.message}; {error.hint}", file=sys.stderr)
 
 
 def _read_key(provider: Provider) -> str:
-    if provider.key_url and sys.stdin.isatty():
+    if provider.key_url and may_ask():
         print(f"keys are made at {provider.key_url}", file=sys.stderr)
     return _ask(f"API key of {provider.label}: ", secret=True)
 
@@ -118,7 +118,8 @@ def _command_key(command: str) -> str:
 
 
 def _ask(question: str, *, secret: bool = False) -> str:
-    if not sys.stdin.isatty():
+    if not may_ask():
+        refuse_terminal("answer")
         return sys.stdin.readline(MAX_KEY_LENGTH + 2)
     read: Callable[[str], str] = getpass.getpass if secret else input
     try:

@@ -11,12 +11,16 @@ def _flag(name: str, text: str, dest: str | None = None) -> ArgDef:
     return ArgDef(name, action="store_true", help=text, dest=dest)
 
 
-def _value(name: str, metavar: str, text: str) -> ArgDef:
-    return ArgDef(name, metavar=metavar, help=text)
+def _value(name: str, metavar: str, text: str, completer: str | None = None) -> ArgDef:
+    return ArgDef(name, metavar=metavar, help=text, completer=completer)
 
 
-def _many(name: str, metavar: str, text: str, dest: str | None = None) -> ArgDef:
-    return ArgDef(name, action="append", metavar=metavar, help=f"{text}; repeatable", dest=dest)
+def _many(name: str, metavar: str, text: str, dest: str | None = None, completer: str | None = None) -> ArgDef:
+    return ArgDef(name, action="append", metavar=metavar, help=f"{text}; repeatable", dest=dest, completer=completer)
+
+
+_AGENTS = "terok_executor.roster.names:agent_names"
+_TOOLS = "terok_executor.roster.names:tool_names"
 
 
 _BASE = ArgDef(
@@ -30,7 +34,9 @@ _DEFAULT_BRANCH = _value("--default-branch", "BRANCH", "branch to start from (de
 _NO_GATE = _flag("--no-gate", "let the container clone an https URL; nothing comes back")
 _NAME = _value("name", "NAME", "container name")
 _NEW_NAME = _value("--name", "NAME", "container name (default: terok-executor-…)")
-_PROVIDER = _value("--provider", "NAME", "provider to use instead of the agent's own")
+_PROVIDER = _value(
+    "--provider", "NAME", "provider to use instead of the agent's own", "terok_executor.roster.names:provider_names"
+)
 _CREDENTIAL_SET = ArgDef("--credential-set", default="default", metavar="SET", help="which stored credentials to use")
 
 EXIT_CODES = """\
@@ -54,7 +60,7 @@ COMMANDS: tuple[CommandDef, ...] = (
         help="run an agent on a repository, to its end or in a terminal",
         handler="terok_executor.cli.run:run",
         args=(
-            _value("agent", "AGENT", "which agent; see `agents list`"),
+            _value("agent", "AGENT", "which agent; see `agents list`", _AGENTS),
             ArgDef("repo", metavar="REPO", nargs="?", help="directory or https URL (default: . without --workspace)"),
             ArgDef("-p/--prompt", metavar="TEXT", group="prompt", help="what to do"),
             ArgDef("--prompt-file", metavar="FILE", group="prompt", help="file with the prompt; - is standard input"),
@@ -83,7 +89,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             _flag("--sealed", "copy files in instead of mounting them"),
             _value("--gpus", "GPUS", "all, a vendor (nvidia, amd, intel), or one device such as nvidia:0"),
             ArgDef("--runtime", choices=("crun", "runc"), help="OCI runtime (default: Podman's)"),
-            _many("--tool", "TOOL", "give the agent a tool", "tools"),
+            _many("--tool", "TOOL", "give the agent a tool", "tools", _TOOLS),
             _many("--subagent", "FILE", "a sub-agent", "subagents"),
             ArgDef(
                 "--security-class",
@@ -119,7 +125,7 @@ COMMANDS: tuple[CommandDef, ...] = (
         help="run a sidecar tool on a repository",
         handler="terok_executor.cli.run:run_tool",
         args=(
-            _value("tool", "TOOL", "which tool; see `agents list --all`"),
+            _value("tool", "TOOL", "which tool; see `agents list --all`", _TOOLS),
             ArgDef("repo", metavar="REPO", nargs="?", default=".", help="directory or https URL (default: .)"),
             ArgDef("tool_args", metavar="ARGUMENT", nargs="...", help="for the tool; our options go before its name"),
             _BASE,
@@ -141,7 +147,7 @@ COMMANDS: tuple[CommandDef, ...] = (
         help="check whether a run of an agent would start",
         handler="terok_executor.cli.preflight:preflight",
         args=(
-            _value("agent", "AGENT", "which agent"),
+            _value("agent", "AGENT", "which agent", _AGENTS),
             _PROVIDER,
             _BASE,
             _CREDENTIAL_SET,
@@ -191,7 +197,13 @@ COMMANDS: tuple[CommandDef, ...] = (
         help="build the images of one or more agents",
         handler="terok_executor.cli.build:build",
         args=(
-            ArgDef("agents", nargs="*", metavar="AGENT", help="agents to put into the image (default: all)"),
+            ArgDef(
+                "agents",
+                nargs="*",
+                metavar="AGENT",
+                help="agents to put into the image (default: all)",
+                completer=_AGENTS,
+            ),
             ArgDef(
                 "--agents", dest="selection", metavar="LIST", help="the same as a selection: a,b or --agents=all,-x"
             ),

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from terok_util import FileLock, ensure_dir
 from terok_util.process import ProcessError, run
 
 from terok_executor.errors import BuildError
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL
 from terok_executor.image.podman import QUERY_SECONDS, ImagePodman
 from terok_executor.image.project import PROJECT_LABEL
+from terok_executor.paths import state_dir
 
+_LOCK_SECONDS = 60.0
 _KINDS = {"l0": "tools", "build": "build", "base": "base", "l1-cli": "agents", "l1-sidecar": "tool", "l2": "project"}
 
 
@@ -91,10 +94,14 @@ def images_of(inspected: Iterable[Mapping[str, Any]], used: Sequence[str]) -> li
 
 
 def remove_images(names: Iterable[str]) -> dict[str, str]:
-    """Remove images by reference or ID; return why one is still there, by its name."""
+    """Remove images by reference or ID while nobody builds; return why one is still there, by its name.
+
+    LockTimeout if somebody builds for more than a minute.
+    """
     podman = ImagePodman.find()
-    failed = {name: why for name in names if (why := podman.remove(name))}
-    return {name: why for name, why in failed.items() if podman.facts(name) is not None}  # one may go with another
+    with FileLock(ensure_dir(state_dir()) / "build.lock", timeout=_LOCK_SECONDS):
+        failed = {name: why for name in names if (why := podman.remove(name))}
+        return {name: why for name, why in failed.items() if podman.facts(name) is not None}  # one may go with another
 
 
 def _kind(reference: str) -> str:

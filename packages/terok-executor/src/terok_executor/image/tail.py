@@ -1,13 +1,9 @@
-"""The output of a build: its last lines for an error message, and one line that changes on a terminal."""
+"""The output of a build: its last lines for an error message, and the lines that somebody follows."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import time
 from collections import deque
-from types import TracebackType
-from typing import Self, TextIO
 
 from terok_util import safe_text
 
@@ -70,27 +66,3 @@ def progress_line(text: str) -> str | None:
         plain = re.sub(r"set -eu; |export DEBIAN_FRONTEND=noninteractive; ", "", re.sub(r"\s+", " ", text))
         return plain if len(plain) <= _STEP_WIDTH else plain[: _STEP_WIDTH - 1] + "…"
     return text
-
-
-class StepLine:
-    """Shows the newest line in place of the one before; headlines and errors stay."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._started = time.monotonic()
-
-    def __call__(self, line: str) -> None:
-        """Show one line of progress."""
-        elapsed = int(time.monotonic() - self._started)
-        text = f"   {elapsed // 60:d}:{elapsed % 60:02d}  {line}"
-        width = shutil.get_terminal_size().columns - 1
-        lasting = line.startswith("building ") or "error" in line.lower()
-        self._stream.write(f"\r\033[K{text[:width]}" + ("\n" if lasting else ""))
-        self._stream.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stream.write("\r\033[K")
-        self._stream.flush()

@@ -30,6 +30,11 @@ class Conversation:
         self._reader = TranscriptReader(agent)
         self._known = record is None or bool(record.session)
 
+    @property
+    def known(self) -> bool:
+        """Whether the id of the conversation is kept, so that nothing more is to be found out."""
+        return self._known
+
     def feed(self, data: bytes) -> list[TranscriptEvent]:
         """Add the next bytes and return the events that they complete."""
         events = self._reader.feed(data)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from terok_executor.image.settings import ExecutorConfigView, set_image_agents
+from terok_executor.image.settings import ExecutorConfigView, ImageSettings, set_image_agents
 from terok_util import ConfigError
 
 TEXT = """\
@@ -44,3 +44,15 @@ def test_what_is_wrong_names_file_line_and_key(tmp_path: Path, text: str, where:
         with pytest.raises(ConfigError, match=where.replace(".", r"\.")) as error:
             action(tmp_path / "config.yml")
         assert error.value.exit_code == 78
+
+
+def test_the_system_s_file_counts_below_the_user_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path))
+    for layer, text in (("etc", "image: {agents: demo, family: rpm}\n"), ("config", "image:\n  agents: pi\n")):
+        (tmp_path / layer).mkdir()
+        (tmp_path / layer / "config.yml").write_text(text)
+    settings = ImageSettings.load()
+    assert (settings.agents, settings.family) == ("pi", "rpm")
+    (tmp_path / "etc/config.yml").write_text("image:\n  family: apk\n")
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/etc/config.yml:2: image.family"):
+        ImageSettings.load()

@@ -17,7 +17,6 @@ from terok_sandbox.shield.errors import BadMessage
 from terok_sandbox.shield.protocol import Fields, encode
 from terok_sandbox.values.facts import Fact, Key, fact_to_json
 
-
 BURST: Final = 100
 PER_SECOND: Final = 20.0
 """Facts that are told one by one: what a container does in large numbers must not keep its followers busy."""

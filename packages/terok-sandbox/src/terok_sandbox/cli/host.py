@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from terok_util import may_ask
+
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.passphrase.record import TierName
 
@@ -32,7 +34,7 @@ def _show_recovery_key(config: SandboxConfig) -> None:
     from terok_sandbox.vault.passphrase.record import update_record
     from terok_sandbox.vault.unlock import resolve_passphrase
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (may_ask() and sys.stdout.isatty()):
         print("recovery key: not shown; run `terok-sandbox vault passphrase reveal` on a terminal and write it down")
         return
     print("recovery key (opens the vault anywhere; it is shown this once, write it down):")

@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more than the rest of the imports
     from typing import Final
 
-_NAME: Final = ArgDef("name", metavar="NAME", help="name of the container")
+_CONTAINERS: Final = "terok_sandbox.cli.names:containers"
+_NAME: Final = ArgDef("name", metavar="NAME", help="name of the container", completer=_CONTAINERS)
 _TARGET: Final = ArgDef(
     "target", metavar="TARGET", help="host, *.domain, address or network; :port and /protocol may follow"
 )
@@ -20,7 +21,12 @@ _VERDICT_ARGS: Final = (
 )
 _DECISION_ARGS: Final = (
     ArgDef("target", metavar="HOST[:PORT]", help="name or address, port 443 when none is given"),
-    ArgDef("--container", metavar="NAME", help="judge by this container's policy, live verdicts included"),
+    ArgDef(
+        "--container",
+        metavar="NAME",
+        help="judge by this container's policy, live verdicts included",
+        completer=_CONTAINERS,
+    ),
     ArgDef("--policy", metavar="FILE", help="judge by the rules of this policy file"),
     ArgDef(
         "--profile", action="append", dest="profiles", metavar="PROFILE", help="judge by this profile; may be repeated"

@@ -16,9 +16,10 @@ def _of_containers(name: str, handler: str, summary: str, *args: ArgDef, **more:
     return _verb(name, handler, summary, *args, group="containers", **more)
 
 
-_NAME = ArgDef("name", metavar="NAME", help="name of the container")
-_ANY_NAME = ArgDef("name", nargs="?", metavar="NAME", help="name of the container")
-_NAMES = ArgDef("names", metavar="NAME", nargs="+", help="names of the containers")
+_CONTAINERS = "terok_sandbox.cli.names:containers"
+_NAME = ArgDef("name", metavar="NAME", help="name of the container", completer=_CONTAINERS)
+_ANY_NAME = ArgDef("name", nargs="?", metavar="NAME", help="name of the container", completer=_CONTAINERS)
+_NAMES = ArgDef("names", metavar="NAME", nargs="+", help="names of the containers", completer=_CONTAINERS)
 
 _ALLOW = ArgDef(
     "--allow", action="append", metavar="HOST:PORT", help="let the container connect there; may be repeated"

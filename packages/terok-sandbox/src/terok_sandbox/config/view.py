@@ -64,7 +64,7 @@ class GateSection(Section):
 class LimitsSection(Section):
     """Limits; what is not given is not limited."""
 
-    cost_usd: float | None = Field(default=None, ge=0)
+    cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """US dollars."""
     tokens: int | None = Field(default=None, ge=0)
     """Tokens, in and out."""
@@ -72,7 +72,7 @@ class LimitsSection(Section):
     """Requests to providers."""
     bytes: int | None = Field(default=None, ge=0)
     """Bytes, both ways."""
-    wall_seconds: float | None = Field(default=None, ge=0)
+    wall_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Seconds since the launch."""
 
 

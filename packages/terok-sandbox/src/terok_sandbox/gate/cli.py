@@ -6,7 +6,8 @@ from terok_util.commands.defs import JSON, ArgDef, CommandDef, whole_number
 
 _HANDLERS = "terok_sandbox.gate.handlers"
 _REVIEW = "terok_sandbox.gate.review_handlers"
-_SCOPE = ArgDef("scope", help="name of a mirror, as 'gate list' shows it", metavar="SCOPE")
+_SCOPES = "terok_sandbox.gate.names:scopes"
+_SCOPE = ArgDef("scope", help="name of a mirror, as 'gate list' shows it", metavar="SCOPE", completer=_SCOPES)
 _BRANCH = ArgDef("branch", help="name of a branch", metavar="BRANCH")
 _ACCESS = (
     ArgDef("--credential", help="credential in the vault, for https and pull requests", metavar="[SET/]PROVIDER"),
@@ -22,7 +23,7 @@ def _verb(name: str, text: str, *args: ArgDef, handler: str = "") -> CommandDef:
 
 GATE_VERBS = (
     _verb("list", "list the mirrors", JSON, handler=f"{_HANDLERS}:list_gates"),
-    _verb("path", "print where a mirror lies", _SCOPE, handler=f"{_HANDLERS}:show_path"),
+    _verb("path", "print where a mirror lies", _SCOPE, JSON, handler=f"{_HANDLERS}:show_path"),
     _verb(
         "add",
         "make the mirror of a repository",
@@ -34,7 +35,7 @@ GATE_VERBS = (
     _verb(
         "review",
         "list the branches with new work, or show all that one brings",
-        ArgDef("scope", help="name of a mirror (default: all)", metavar="SCOPE", nargs="?"),
+        ArgDef("scope", help="name of a mirror (default: all)", metavar="SCOPE", nargs="?", completer=_SCOPES),
         ArgDef("branch", help="name of a branch", metavar="BRANCH", nargs="?"),
         JSON,
         ArgDef("--sarif", help="write the findings to this file, as SARIF", metavar="FILE"),

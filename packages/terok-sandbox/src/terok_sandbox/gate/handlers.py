@@ -36,9 +36,10 @@ def list_gates(*, as_json: bool = False) -> int:
     return 0
 
 
-def show_path(*, scope: str) -> int:
+def show_path(*, scope: str, as_json: bool = False) -> int:
     """Print the directory of a mirror."""
-    show("", False, str(_existing(scope)))
+    path = _existing(scope)
+    show({"path": path}, as_json, str(path))
     return 0
 
 

@@ -13,6 +13,7 @@ from terok_util import read_tail
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import LaunchError
+from terok_sandbox.launch.lockdown import refuse_lockdown
 from terok_sandbox.runtime.engine import hook_refusal
 from terok_sandbox.runtime.protocol import Container
 
@@ -59,6 +60,12 @@ class FakeSupervisor:
     def end(self, config: SandboxConfig, name: str) -> None:
         """Remember the request."""
         self.calls.append(("end", name))
+
+
+def check_host(config: SandboxConfig, supervision: LaunchSupervisor) -> None:
+    """Raise LockedDown after a panic, and what `check_setup` raises if this host is not set up."""
+    refuse_lockdown(config.state_dir)
+    supervision.check_setup(config)
 
 
 @contextmanager

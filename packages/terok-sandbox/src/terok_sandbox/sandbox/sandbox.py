@@ -30,7 +30,7 @@ from terok_sandbox.launch.resources import (
     write_launch,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
-from terok_sandbox.launch.supervision import HOOK_LOG, LaunchSupervisor, hook_heard
+from terok_sandbox.launch.supervision import HOOK_LOG, LaunchSupervisor, check_host, hook_heard
 from terok_sandbox.runtime.probe import low_disk
 from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
 from terok_sandbox.sandbox.removal import forget_container, is_sandboxed, remove_container
@@ -90,7 +90,7 @@ class Sandbox:
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
         """Raise what `run` would before it has any effect; `new_name` also asks Podman for a container of that name."""
         check_spec(spec)  # a wrong value is wrong on any host
-        self.supervision.check_setup(self.config)
+        check_host(self.config, self.supervision)
         self._plan(spec)
         self._refuse_taken_name(spec.container_name, certain=new_name)
 
@@ -100,7 +100,7 @@ class Sandbox:
 
         Raises SetupRequired, NameTaken, ContainerBusy.
         """
-        self.supervision.check_setup(self.config)
+        check_host(self.config, self.supervision)
         with launch_lock(self.config, check_container_name(name)):
             if self._refuse_taken_name(name):
                 forget_container(self.config, self.supervision, name)
@@ -126,7 +126,7 @@ class Sandbox:
     def start(self, name: str, hooks: LifecycleHooks | None = None) -> None:
         """Start a stopped container; raises LaunchError, and stops it again when its supervision fails."""
         hooks = hooks or LifecycleHooks()
-        self.supervision.check_setup(self.config)
+        check_host(self.config, self.supervision)
         if not self.config.sidecar_path(check_container_name(name)).exists():
             raise LaunchError(f"there is no sandboxed container {name}", hint="see `terok-sandbox list`")
         hooks.pre_start()

@@ -61,7 +61,7 @@ def posture_in_force(target: FirstProcess) -> Posture | Literal["none"]:
         return "".join([await channel.run(f"list chain {TABLE} {chain}") for chain in posture_chains("up")])
 
     try:
-        listing = _with_rules(target, look)
+        listing = with_rules(target, look)
     except NetnsError:
         return "none"
     marks: dict[Posture, str] = {"quarantine": "refuse_quarantine"}
@@ -84,7 +84,7 @@ def close(target: FirstProcess, sidecar: Sidecar, wanted: Posture | LiveVerdict)
         live = LivePolicy(Policy.from_tiers(sidecar.shield.tiers), path, channel=channel)
         await (live.set_posture(wanted) if isinstance(wanted, str) else live.apply(wanted))
 
-    _with_rules(target, change)
+    with_rules(target, change)
 
 
 def attend(
@@ -114,8 +114,8 @@ def await_gateway(answers: Callable[[], T]) -> T:
             time.sleep(0.05)
 
 
-def _with_rules(target: FirstProcess, work: Callable[[NftChannel], Awaitable[T]]) -> T:
-    """Run `work` with a channel to the rules of the container's network namespace."""
+def with_rules(target: FirstProcess, work: Callable[[NftChannel], Awaitable[T]]) -> T:
+    """Run `work` with a channel to the rules of a container's network namespace; raises NetnsError."""
 
     async def go() -> T:
         channel = NftChannel(fds)

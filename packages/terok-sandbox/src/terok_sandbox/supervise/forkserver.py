@@ -28,6 +28,7 @@ from terok_util.process import Process, spawn
 from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config.model import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.launch.lockdown import is_locked_down, refuse_lockdown
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import frames, systemd
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
@@ -129,6 +130,7 @@ class ForkServer:
         sidecar = Sidecar.load(path)
         if sidecar.runtime_dir.parent.parent != self._runtime_dir:
             raise SupervisorError(f"{path}: its runtime directory is not below {self._runtime_dir}")
+        refuse_lockdown(_state_dir(sidecar))
         known = self._children.get(sidecar.container_name)
         if known is not None and not known.going:
             return {}
@@ -204,7 +206,7 @@ class ForkServer:
             return
         with suppress(TerokError, OSError):
             sidecar = Sidecar.load(child.sidecar_path)
-            if (sidecar.runtime_dir / RECORD_FILE).exists():
+            if (sidecar.runtime_dir / RECORD_FILE).exists() and not is_locked_down(_state_dir(sidecar)):
                 self._fork(child.sidecar_path, sidecar, _listen(sidecar), take_overs=[*recent, now])
 
 
@@ -257,6 +259,11 @@ def _lock(descriptor: int, socket_path: Path, *, asked_by_systemd: bool) -> bool
             time.sleep(0.02)
         else:
             return True
+
+
+def _state_dir(sidecar: Sidecar) -> Path:
+    """Return the state directory of the sandbox, in which each container has one of its own."""
+    return sidecar.state_dir.parent.parent
 
 
 def _listen(sidecar: Sidecar) -> socket.socket:

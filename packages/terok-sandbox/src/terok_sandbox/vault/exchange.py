@@ -150,9 +150,9 @@ class OpenExchanges:
         if self._looking is not None:
             self._looking.cancel()
 
-    async def held(self, refusal: VaultRefusal, since: float) -> bool:
-        """Wait as `Meter.hold` does."""
-        return self._meter is not None and await self._meter.hold(refusal, since)
+    async def hold(self, refusal: VaultRefusal, since: float) -> VaultRefusal | None:
+        """Wait as `UsageMeter.hold` does."""
+        return refusal if self._meter is None else await self._meter.hold(refusal, since)
 
     async def ask(self, exchange: Exchange, data: bytes, *, last: bool) -> None:
         """Show the meter a piece as `Traffic.ask` does; where a budget holds the last one, wait and ask again."""
@@ -161,19 +161,17 @@ class OpenExchanges:
             try:
                 return exchange.traffic.ask(data, last=last)
             except HeldBackError as error:
-                if not await self.held(error.refusal, since):
-                    raise
+                if (refusal := await self.hold(error.refusal, since)) is not None:
+                    raise HeldBackError(refusal) from error
             data = b""  # it is taken already
 
     async def again(self, grant: TokenGrant) -> VaultRefusal | None:
-        """Return the refusal of a WebSocket's next message (token revoked, vault locked, budget used up), or None.
-
-        A message that a budget holds waits in here.
-        """
+        """Return the refusal of a WebSocket's next message, or None; a message that a budget holds waits in here."""
         since = time.monotonic()
-        while (refusal := await self._refusal(grant)) is not None and await self.held(refusal, since):
-            pass
-        return refusal
+        while (refusal := await self._refusal(grant)) is not None:
+            if (refusal := await self.hold(refusal, since)) is not None:
+                return refusal
+        return None
 
     async def _refusal(self, grant: TokenGrant) -> VaultRefusal | None:
         try:

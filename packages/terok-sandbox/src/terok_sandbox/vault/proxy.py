@@ -117,7 +117,7 @@ class VaultProxy:
         exchange = self._ledger.begin()
         exchange.method = head.method[:16]
         reply = Reply(client, minor=head.minor, keep=head.minor > 0)
-        grant = await self._granted(client, screened, exchange)
+        grant = await self._granted(screened, exchange)
         if isinstance(grant, VaultRefusal):
             if grant.reason == "token_in_url":
                 exchange.path = "(with the token in it)"
@@ -160,17 +160,15 @@ class VaultProxy:
             return False
         return self._fail(client, reply, exchange, refusal)
 
-    async def _granted(
-        self, client: Stream, screened: Screened | VaultRefusal, exchange: Exchange
-    ) -> TokenGrant | VaultRefusal:
+    async def _granted(self, screened: Screened | VaultRefusal, exchange: Exchange) -> TokenGrant | VaultRefusal:
         """Decide, and decide anew for as long as a budget holds the request."""
         since = time.monotonic()
         while True:
             grant = await self._decide(screened, exchange)
-            if not isinstance(grant, VaultRefusal) or not await self._open.held(grant, since):
+            if not isinstance(grant, VaultRefusal):
                 return grant
-            if client.end_if_left():
-                await asyncio.sleep(0)  # which cancels this
+            if (refusal := await self._open.hold(grant, since)) is not None:
+                return refusal
 
     async def _decide(self, screened: Screened | VaultRefusal, exchange: Exchange) -> TokenGrant | VaultRefusal:
         if isinstance(screened, VaultRefusal):

@@ -11,7 +11,7 @@ from typing import Any
 from terok_util import UsageError
 from terok_util.commands.output import show, show_row
 
-from terok_sandbox.audit_chain import ChainReport, select, verify
+from terok_sandbox.audit_chain import ChainReport, select, verify_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.usage.journal import NANO, TOKENS, Totals, billing_of, read_usage, totals_of
@@ -63,7 +63,7 @@ def _logs(cfg: SandboxConfig, container: str | None) -> dict[str, Path]:
 
 
 def _verify(logs: dict[str, Path], *, as_json: bool) -> int:
-    reports = {name: verify(path) for name, path in logs.items()}
+    reports = {name: verify_audit(path) for name, path in logs.items()}
     show(reports, as_json, (line for name, report in reports.items() for line in _verdict(name, report)))
     return 0 if all(report.ok for report in reports.values()) else 1
 

@@ -25,6 +25,9 @@ class VaultRefusal:
     headers: tuple[tuple[str, str], ...] = ()
     """Added to the answer, for instance `Retry-After`."""
 
+    later: VaultRefusal | None = None
+    """Answered in its place when a request has waited in vain: its client may ask again."""
+
     def body(self) -> bytes:
         """Return the JSON body: `{"error": {"type", "code", "message"}, "hint"?}`, or the document given."""
         if self.document is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import select
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Generator
@@ -202,16 +201,6 @@ class Stream(asyncio.Protocol):
     def open(self) -> bool:
         """Whether anything can still be sent."""
         return self._transport is not None and not self._transport.is_closing()
-
-    def end_if_left(self) -> bool:
-        """End the connection if its peer has, and tell so: nothing else does while the peer is held back."""
-        if self._transport is not None and self._paused:
-            poll = select.poll()
-            poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
-            if poll.poll(0):
-                self.abort()
-                return True
-        return False
 
     @property
     def transport(self) -> asyncio.Transport:

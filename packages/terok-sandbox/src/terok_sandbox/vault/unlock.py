@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from terok_util import UsageError
+from terok_util import UsageError, may_ask, refuse_terminal
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.connection import generate_passphrase, is_generated
@@ -127,7 +127,7 @@ def note(text: str) -> None:
 
 def confirmed(question: str) -> bool:
     """Ask for a yes on the terminal; False where there is none, and for anything but a yes."""
-    if not sys.stdin.isatty():
+    if not may_ask():
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
@@ -136,8 +136,9 @@ def confirmed(question: str) -> bool:
 
 def read_secret(question: str, what: str) -> str:
     """Read one line from standard input, or ask for it where standard input is a terminal; UsageError for more."""
-    if sys.stdin.isatty():
+    if may_ask():
         return session.ask_passphrase(question)
+    refuse_terminal(what)
     leave_no_core()
     text = sys.stdin.read(MAX_SECRET_BYTES + 1).strip()
     if not text or "\n" in text or len(text) > MAX_SECRET_BYTES:

@@ -108,3 +108,17 @@ def test_a_pipe_in_place_of_the_file_is_an_error_and_keeps_nobody_waiting(root: 
     with pytest.raises(ConfigError) as error:
         SandboxConfig.load()
     assert error.value.hint == "did you mean shield?"
+
+
+def test_the_system_s_file_counts_below_the_user_s(root: Path) -> None:
+    for layer, text in (
+        ("etc", "run: {shutdown_timeout: 3, memory: 4g}\nshield: {mode: airlock}\n"),
+        ("config", "run:\n  shutdown_timeout: 5\nshield:\n"),
+    ):
+        (root / layer).mkdir()
+        (root / layer / "config.yml").write_text(text)
+    config = SandboxConfig.load()
+    assert (config.shutdown_timeout, config.shield_mode) == (5, "airlock")
+    (root / "etc/config.yml").write_text("run:\n  shutdown_timeout: soon\n")
+    with pytest.raises(ConfigError, match=rf"{root}/etc/config.yml:2: run.shutdown_timeout"):
+        SandboxConfig.load()

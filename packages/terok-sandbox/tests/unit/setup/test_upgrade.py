@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from terok_sandbox.audit import AuditLog, read_audit
-from terok_sandbox.audit_chain import verify
+from terok_sandbox.audit_chain import verify_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SetupRequired
 from terok_sandbox.setup.stages import upgrade_state
@@ -65,7 +65,7 @@ def test_state_of_the_first_version_is_upgraded(config: SandboxConfig) -> None:
     assert "203.0.113.9" in before
     AuditLog(sidecar.shield.audit_path).append("refused", name="again.example")
     assert [row["name"] for row in read_audit(sidecar.shield.audit_path)] == ["denied.example", "again.example"]
-    assert verify(sidecar.shield.audit_path).ok
+    assert verify_audit(sidecar.shield.audit_path).ok
     assert sorted(os.listdir(sidecar.state_dir)) == ["gateway", "vault-audit.jsonl"]
     assert upgrade_state(config) == []
 

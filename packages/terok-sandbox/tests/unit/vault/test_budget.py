@@ -437,16 +437,15 @@ async def test_only_so_many_calls_wait_and_a_client_that_leaves_waits_no_longer(
     assert it.bill.seen == 0
 
 
-async def test_a_client_that_leaves_with_much_unsaid_waits_no_longer(
-    shop: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("terok_sandbox.vault.usage.budget.LOOK_SECONDS", 0.05)
+async def test_who_has_waited_in_vain_is_asked_to_come_back(shop: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.usage.budget.WAIT_SECONDS", 0.1)
     it = await shop(Limits(requests=0), on_limit="hold")
-    (call,) = asking(it, 1, {**BODY, "filling": "y" * 3_000_000})
-    await until(lambda: it.meter.budget.held == 1)
-    call.cancel()
-    await until(lambda: it.meter.budget.held == 0)
-    assert it.bill.seen == 0
+    async with it.client.post("/v1/messages", json=BODY) as answer:
+        assert answer.status == 429 and answer.headers["Retry-After"] == "2" and "x-should-retry" not in answer.headers
+    assert it.vault.audit()[-1]["reason"] == "budget_busy"
+    it.meter.decide({"answer": "stop"})
+    async with it.client.post("/v1/messages", json=BODY) as answer:
+        assert answer.status == 429 and answer.headers["x-should-retry"] == "false"
 
 
 async def test_a_decision_of_the_project_reaches_calls_held_elsewhere(
@@ -513,6 +512,7 @@ async def test_what_cannot_be_recorded_does_not_take_effect(shop: Open) -> None:
     audit.mkdir()
     with pytest.raises(BudgetError, match="cannot be recorded"):
         await operation(None, {"answer": "raise", "limit": "requests", "most": 3})  # type: ignore[arg-type]
+    it.meter.budget.refresh()
     assert dict(it.meter.budget.limits)["task"] == Limits(requests=2)
     audit.rmdir()
 

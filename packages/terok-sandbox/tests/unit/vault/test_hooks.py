@@ -58,8 +58,8 @@ class Recorder:
     def overrun(self, route: Route) -> VaultRefusal | None:
         return None
 
-    async def hold(self, refusal: VaultRefusal, since: float) -> bool:
-        return False
+    async def hold(self, refusal: VaultRefusal, since: float) -> VaultRefusal | None:
+        return refusal
 
     def refused(self, number: str, provider: str, method: str, path: str, refusal: VaultRefusal) -> None:
         self.told.append(("refused", refusal.reason))

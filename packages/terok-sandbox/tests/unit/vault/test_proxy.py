@@ -8,7 +8,7 @@ import json
 import aiohttp
 import pytest
 from aiohttp import web
-from terok_sandbox.audit_chain import verify
+from terok_sandbox.audit_chain import verify_audit
 from terok_sandbox.shield.live_store import LiveState, save_live
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault import access
@@ -74,7 +74,7 @@ async def test_an_exchanged_audit_is_noticed_before_the_next_release(
     vault.wiring.audit_path.rename(vault.wiring.audit_path.with_name("away"))
     async with client.get("/v1/x") as response:
         assert response.status == 200
-    assert "request" in seen and "log_replaced" in seen and not verify(vault.wiring.audit_path).ok
+    assert "request" in seen and "log_replaced" in seen and not verify_audit(vault.wiring.audit_path).ok
 
 
 @pytest.mark.attack(id="TOK-1")

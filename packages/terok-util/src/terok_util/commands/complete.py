@@ -1,7 +1,7 @@
 """Shell completion from the command tree alone, without making a parser.
 
-The shell runs the program with `_TEROK_COMPLETE=1` and the words up to the cursor; the program prints the candidates
-for the last word, one per line. Without candidates the shell offers file names.
+The shell runs the program with its own name in `_TEROK_COMPLETE` and the words up to the cursor; the program prints
+the candidates for the last word, one per line. Without candidates the shell offers file names.
 """
 
 from __future__ import annotations
@@ -18,24 +18,32 @@ if TYPE_CHECKING:
     from terok_util.commands.tree import CommandTree
 
 _REST = "..."
-_PLAIN = "-_./:@=+,%"
+_PLAIN = "-_./:@=+,%!"
+_GLUE = "=:@"
+"""Where bash splits words that are one to everybody else."""
+_ALWAYS = (ArgDef("--help", action="store_true"), ArgDef("--no-input", action="store_true"))
+_TOP = (ArgDef("--version", action="store_true"), *_ALWAYS)
 _SCRIPTS = {
     "bash": """\
 _NAME() {
-    mapfile -t COMPREPLY < <(_TEROK_COMPLETE=1 "$1" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    mapfile -t COMPREPLY < <(_TEROK_COMPLETE=bash "$1" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/:] ]] && compopt -o nospace
 }
-complete -o default -F _NAME PROGRAM
+complete -o default -F _NAME PROGRAMS
 """,
     "zsh": """\
+#compdef PROGRAMS
 _NAME() {
     local -a found
-    found=(${(f)"$(_TEROK_COMPLETE=1 $words[1] "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+    found=(${(f)"$(_TEROK_COMPLETE=zsh $words[1] "${(@)words[2,CURRENT]}" 2>/dev/null)"})
     if (( $#found )); then compadd -a found; else _files; fi
 }
-compdef _NAME PROGRAM
+if [[ $funcstack[1] == _NAME ]]; then _NAME "$@"; else compdef _NAME PROGRAMS; fi
 """,
     "fish": """\
-complete -c PROGRAM -a '(_TEROK_COMPLETE=1 PROGRAM (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+for program in PROGRAMS
+    complete -c $program -a "(_TEROK_COMPLETE=fish $program (commandline -opc)[2..] (commandline -ct) 2>/dev/null)"
+end
 """,
 }
 
@@ -50,20 +58,41 @@ COMPLETIONS = CommandDef(
 """The verb that sets up completion, for the tree of any program."""
 
 
+def completions(tree: CommandTree, words: Sequence[str], shell: str) -> list[str]:
+    """Return what a shell puts in place of the last of its `words`."""
+    if shell != "bash":
+        return candidates(tree, words)
+    joined = _joined(words)
+    split = max(joined[-1].rfind(sign) for sign in _GLUE) + 1 if joined else 0
+    return [word[split:] for word in candidates(tree, joined)]
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return the words as a person typed them; a word may begin with `@`, and none with the other signs."""
+    found: list[str] = []
+    glued = False
+    for word in words:
+        sign = word[:1] in _GLUE and word != ""
+        if found and (glued or (sign and (word[0] != "@" or found[-1].endswith("/")))):
+            found[-1] += word
+        else:
+            found.append(word)
+        glued = sign
+    return found
+
+
 def candidates(tree: CommandTree, words: Sequence[str]) -> list[str]:
     """Return the candidates for the last of `words`: verbs, options, choices, or those of an argument's completer.
 
     `words` follow the program's name; the last may be empty. Only the groups named in them are loaded.
     """
     *typed, prefix = words or [""]
-    args: tuple[ArgDef, ...] = (ArgDef("--version", action="store_true"),)
+    args: tuple[ArgDef, ...] = _TOP
     verbs = tree.roots_for(typed)
     waiting: ArgDef | None = None
     positionals: list[ArgDef] = []
     options = True
     for word in typed:
-        if word == "=":  # bash splits `--option=`
-            continue
         if waiting is not None:
             waiting = None
         elif options and word == "--":
@@ -71,7 +100,7 @@ def candidates(tree: CommandTree, words: Sequence[str]) -> list[str]:
         elif options and word.startswith("-"):
             waiting = next((arg for arg in args if word in arg.flags and _takes_value(arg)), None)
         elif node := next((node for node in verbs if node.name == word), None):
-            verbs, args = node.children, node.args
+            verbs, args = node.children, (*node.args, *_ALWAYS)
             positionals = [arg for arg in args if not arg.flags]
         elif not positionals:
             verbs = ()  # the line is wrong
@@ -79,11 +108,14 @@ def candidates(tree: CommandTree, words: Sequence[str]) -> list[str]:
             options = False
         elif positionals[0].nargs not in ("*", "+"):
             positionals = positionals[1:]
+    name, equals, value = prefix.partition("=")
     if waiting is not None:
-        prefix = prefix.removeprefix("=")
         words = _values(waiting, prefix, typed)
+    elif options and equals and name.startswith("--"):
+        option = next((arg for arg in args if name in arg.flags and _takes_value(arg)), None)
+        words = [f"{name}={one}" for one in _values(option, value, typed)] if option else []
     elif options and prefix.startswith("-"):
-        words = [flag for arg in args for flag in arg.flags] + ["--help"]
+        words = [flag for arg in args for flag in arg.flags]
     else:
         words = [node.name for node in verbs] + (_values(positionals[0], prefix, typed) if positionals else [])
     return [word for word in words if word.startswith(prefix) and all(c.isalnum() or c in _PLAIN for c in word)]
@@ -101,8 +133,12 @@ def _values(arg: ArgDef, prefix: str, words: Sequence[str]) -> list[str]:
     return list(values)
 
 
+def completion_script(shell: str, *programs: str) -> str:
+    """Return the script with which a shell completes the arguments of `programs`, whose trees are the same."""
+    name = "".join(char if char.isalnum() else "_" for char in programs[0])
+    return _SCRIPTS[shell].replace("PROGRAMS", " ".join(programs)).replace("NAME", name)
+
+
 def print_script(shell: str) -> None:
     """Print the script for a shell and the program that is running."""
-    program = sys.argv[0].rpartition("/")[2]
-    name = "".join(char if char.isalnum() else "_" for char in program)
-    sys.stdout.write(_SCRIPTS[shell].replace("PROGRAM", program).replace("NAME", name))
+    sys.stdout.write(completion_script(shell, sys.argv[0].rpartition("/")[2]))

@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 
+from terok_util.asking import never_ask
 from terok_util.errors import TerokError
 from terok_util.lazy import defer_module, load_reference
 
@@ -42,15 +43,18 @@ def run_cli(
     distribution: str,
     argv: Sequence[str] | None = None,
     bare: Callable[[], object] | str | None = None,
+    ask: bool = True,
 ) -> int:
     """Run the command that `argv`, by default the arguments of this process, names and return the exit status.
 
     An error is printed as `prog: error: …` and `hint: …`; the traceback of an unexpected one only if TEROK_DEBUG=1.
     `distribution` is the wheel whose version `--version` prints. Without arguments the handler `bare` runs, or the
-    help is printed.
+    help is printed. Unless `ask`, and with `--no-input`, `may_ask` is false.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     gc.set_threshold(*_GARBAGE)
+    if not ask:
+        never_ask()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -85,14 +89,17 @@ def _run(
         print(f"{prog} {installed_version(distribution)}")  # noqa: T201 - the answer
         return 0
     if "_TEROK_COMPLETE" in os.environ:
-        from terok_util.commands.complete import candidates
+        from terok_util.commands.complete import completions
 
-        sys.stdout.writelines(f"{word}\n" for word in candidates(tree, words))
+        for name in _LATE if len(words) > 1 else ():  # verbs at the top need none of them
+            defer_module(name)
+        sys.stdout.writelines(f"{word}\n" for word in completions(tree, words, os.environ["_TEROK_COMPLETE"]))
         return 0
     from terok_util.commands.parser import VerbParser
 
     parser = VerbParser(prog=prog)
     parser.add_argument("--version", action="store_true", help="show the version and exit")
+    parser.add_argument("--no-input", action="store_true", help="never ask: fail where an answer is needed")
     if bare is not None and not words:
         from terok_util.commands.wire import run_handler
 
@@ -102,6 +109,8 @@ def _run(
         namespace = parser.parse_args(words)
     except SystemExit as error:  # after --help was printed
         return error.code if isinstance(error.code, int) else 0
+    if namespace.no_input:
+        never_ask()
     for name in _LATE if words else ():  # the help imports none of them
         defer_module(name)
     return tree.dispatch(namespace)

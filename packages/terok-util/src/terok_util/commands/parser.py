@@ -6,15 +6,19 @@ import argparse
 import os
 
 from terok_util.errors import UsageError
+from terok_util.meant import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, NoReturn
 
     from terok_util.commands.defs import CommandDef
 
 _WIDEST_NAME = 24
 _NARROWEST, _USUAL, _WIDEST = 40, 80, 1000
+_SHOWN = 3
+"""Commands that a hint names."""
 
 
 # Looking for translations of its messages would take argparse as long as the rest of `--help`.
@@ -65,15 +69,39 @@ class VerbParser(argparse.ArgumentParser):
             parts.append(epilog.replace("%(prog)s", self.prog) + "\n")
         return "\n".join(parts)
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if not isinstance(action.choices, dict) or value in action.choices:
-            super()._check_value(action, value)
-            return
-        from difflib import get_close_matches
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse what is left over; here, because this parser knows the options that were meant."""
+        found, left = super().parse_known_args(args, namespace)
+        for word in left:
+            option = word.partition("=")[0] if word.startswith("-") else ""
+            what = f"unknown option: {option}" if option else f"unexpected argument: {word}"
+            raise UsageError(what, hint=self._meant(option, self._option_string_actions))
+        return found, left
 
-        near = get_close_matches(str(value), [node.name for node in self._verbs], 1)
-        hint = f"did you mean: {self.prog} {near[0]}" if near else f"see: {self.prog} --help"
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        if not isinstance(action.choices, dict):
+            names = [*map(str, action.choices)]
+            near = nearest(str(value), names)
+            what = "/".join(action.option_strings) or action.metavar or action.dest
+            hint = f"did you mean: {near}" if near else f"see: {self.prog} --help"
+            raise UsageError(f"invalid {what} {value!r}: use one of {', '.join(names)}", hint=hint)
+        below = [f"{self.prog} {node.name} {value}" for node in self._verbs if _has(node, value)]
+        names = [node.name for node in self._verbs]
+        hint = f"did you mean: {', '.join(below[:_SHOWN])}" if below else self._meant(value, names)
         raise UsageError(f"unknown command: {value}", hint=hint)
+
+    def _meant(self, word: str, known: Iterable[str]) -> str:
+        near = nearest(word, known)
+        return f"did you mean: {self.prog} {near}" if near else f"see: {self.prog} --help"
+
+
+def _has(group: CommandDef, verb: object) -> bool:
+    try:
+        return any(node.name == verb for node in group.children)
+    except (ImportError, AttributeError):  # a hint is not worth another error
+        return False
 
 
 def _terminal_width() -> int:

@@ -79,6 +79,8 @@ def _add_verbs(parser: argparse.ArgumentParser, nodes: Sequence[CommandDef], wor
         child = verbs.add_parser(node.name, **texts)
         if node.name in words:
             child.set_defaults(**{_NODE: node, _PARSER: child})
+            if isinstance(child, VerbParser):  # what the whole program takes may follow the verb
+                child.add_argument("--no-input", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
             _add_args(child, node)
             _add_verbs(child, node.children, words)
 

@@ -99,9 +99,22 @@ def _mapping(path: Path, document: Any) -> dict[str, Any]:
 
 
 def config_layers(user_file: Path) -> list[tuple[Path, bytes]]:
-    """Return the shared configuration files that exist, the system's below the user's, with their contents."""
-    files = dict.fromkeys((system_config_dir() / user_file.name, user_file))
-    return [(file, read_config_file(file)) for file in files if file.exists()]
+    """Return the shared configuration files that exist, the system's below the user's, with their contents.
+
+    A system's directory that is closed to this user is that of root's own terok.
+    """
+    system_file = system_config_dir() / user_file.name
+    found = [] if system_file == user_file or not _is_open(system_file) else [system_file]
+    if user_file.exists():
+        found.append(user_file)
+    return [(file, read_config_file(file)) for file in found]
+
+
+def _is_open(file: Path) -> bool:
+    try:
+        return file.exists()
+    except PermissionError:
+        return False
 
 
 def load_config_file(path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:

@@ -33,7 +33,7 @@ def find_tool(name: str, *, hint: str | None = None, env: Mapping[str, str] | No
 
 
 def _executable(path: str) -> bool:
-    return "\0" not in path and Path(path).is_file() and os.access(path, os.X_OK)
+    return "\0" not in path and os.access(path, os.X_OK) and Path(path).is_file()
 
 
 def checked_argv(argv: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:

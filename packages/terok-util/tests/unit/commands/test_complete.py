@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from terok_util import COMPLETIONS, ArgDef, CommandDef, CommandTree
-from terok_util.commands.complete import candidates, print_script
+from terok_util.commands.complete import candidates, completion_script, completions, print_script
 
 PROGRAM = """#!{python}
 import sys
@@ -54,14 +54,15 @@ TREE = CommandTree(
     [
         ("", ["lazy", "task", "completions"]),
         ("ta", ["task"]),
-        ("--", ["--version", "--help"]),
+        ("--", ["--version", "--help", "--no-input"]),
         ("task ", ["run"]),
         ("task run ", ["run-1"]),
         ("task run p ", ["one", "two"]),
         ("task run --json p o", ["one"]),
         ("task run --m", ["--mode"]),
         ("task run -m ", ["web", "cli"]),
-        ("task run --mode = c", ["cli"]),
+        ("task run --mode=c", ["--mode=cli"]),
+        ("task run --nosuch=c", []),
         ("task run --mode web p t", ["two"]),
         ("task run p one -- --", []),
         ("task run p one x --", []),
@@ -71,6 +72,25 @@ TREE = CommandTree(
 )
 def test_candidates(line: str, expected: list[str]) -> None:
     assert candidates(TREE, line.split(" ")) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["task", "run", "--mode", "=", "c"], ["cli"]),
+        (["task", "run", "--mode", "="], ["web", "cli"]),
+        (["task", "run", "p", "@", "x", "--m"], ["--mode"]),
+        (["task", "run", "p", "@", "x", "o"], []),
+        (["task", "run", "p", "q", ":", "r", ":"], []),
+    ],
+)
+def test_bash_splits_words_where_nobody_else_does(words: list[str], expected: list[str]) -> None:
+    assert completions(TREE, words, "bash") == expected
+
+
+def test_one_script_serves_two_programs() -> None:
+    assert "-F _my_tool my-tool my-ctl" in completion_script("bash", "my-tool", "my-ctl")
+    assert completion_script("zsh", "my-tool", "my-ctl").startswith("#compdef my-tool my-ctl\n")
 
 
 def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,4 +117,4 @@ def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     assert done.stdout.splitlines() == ["2 alpha alps", "0 ", "complete -o default -F _my_tool my-tool"]
     assert done.stderr == ""
     print_script("fish")
-    assert "complete -c my-tool " in capsys.readouterr().out
+    assert "for program in my-tool" in capsys.readouterr().out

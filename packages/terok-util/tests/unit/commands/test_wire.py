@@ -60,13 +60,13 @@ def test_keywords(kind: type[argparse.ArgumentParser]) -> None:
     ("line", "message"),
     [
         ("group leaf --json --yaml t", "not allowed with"),
-        ("group leaf --max-turns 9 t", "invalid choice"),
+        ("group leaf --max-turns 9 t", "invalid --max-turns 9: use one of "),
         ("group leaf --max-turns x t", "invalid int value"),
         ("group leaf", "required: task-id"),
-        ("group leaf --prom x t", "unrecognized arguments|required"),
+        ("group leaf --prom x t", "unknown option: --prom"),
         ("group laef t", "unknown command: laef"),
         ("nothing", "unknown command: nothing"),
-        ("--nope group leaf t", "unrecognized arguments: --nope"),
+        ("--nope group leaf t", "unknown option: --nope"),
     ],
 )
 def test_wrong_lines_are_usage_errors_with_a_hint(line: str, message: str) -> None:

@@ -16,4 +16,4 @@ _BELOW = next(node for node in EXECUTOR if node.name == "agents")
 _CHILDREN = (
     node.replace(handler="terok.cli.agents:choose") if node.name == "set" else node for node in _BELOW.children
 )
-AGENTS = CommandDef("agents", help=_BELOW.help, children=(*_CHILDREN, _OURS), source="terok")
+VERBS = (*_CHILDREN, _OURS)

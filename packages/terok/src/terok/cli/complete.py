@@ -1,4 +1,7 @@
-"""Names of projects and tasks for shell completion: from the directory and the database, without anything heavy."""
+"""Names for shell completion: from directories and the database, without anything heavy.
+
+What cannot be found out is not offered: a completion never fails and never prints.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,88 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_TERMS = ("s:", "p:", "a:", "m:", "age:", "cost:", "name:", "id:")
+
 
 def projects(prefix: str, words: Sequence[str]) -> Iterable[str]:
     """Return the names of projects."""
+    from terok_util import system_config_dir
+
     from terok.paths import projects_dir
 
-    try:
-        return sorted(os.listdir(projects_dir()))  # noqa: PTH208 - names alone
-    except OSError:
-        return ()
+    found: set[str] = set()
+    for place in (system_config_dir() / "projects", projects_dir()):
+        try:
+            found |= {name for name in os.listdir(place) if name[0] != "."}  # noqa: PTH208 - names alone
+        except OSError:
+            continue
+    return sorted(found)
 
 
 def tasks(prefix: str, words: Sequence[str]) -> Iterable[str]:
-    """Return names and identifiers of tasks, once something of them is typed also `PROJECT/NAME`."""
-    from terok.paths import database_path
+    """Return names and identifiers of tasks, of the project that is typed already if one is."""
+    from terok.store.glance import task_names
 
-    if not database_path().exists():
-        return ()
-    from terok.store import Store
+    everyone = task_names()
+    places = sorted({project for _, project, _ in everyone})
+    typed = {*places}.intersection(words[2:])
+    if "/" in prefix:
+        return [*(f"{place}/@latest" for place in places), *(f"{project}/{name}" for _, project, name in everyone)]
+    found = [(task, name) for task, project, name in everyone if not typed or project in typed]
+    names = ["@latest", *(name for _, name in found), *_identifiers(prefix, [task for task, _ in found])]
+    return names if typed else [*names, *(f"{place}/" for place in places)]
 
-    with Store(create=False) as store:
-        found = store.candidates()
-    return [
-        "@latest",
-        *(one.name for one in found),
-        *(one.id for one in found),
-        *(f"{one.project}/{one.name}" for one in found),
-    ]
+
+def terms(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return tasks, and terms of a filter."""
+    kind, colon, _ = prefix.removeprefix("!").partition(":")
+    sign = "!" if prefix.startswith("!") else ""
+    if not colon:
+        return [*tasks(prefix, words), *(f"{sign}{term}" for term in _TERMS)]
+    if kind == "s":
+        from terok.model.words import GROUP_ORDER, WORDS
+
+        return [f"{sign}s:{word}" for word in dict.fromkeys((*WORDS, *GROUP_ORDER))]
+    if kind == "p":
+        return [f"{sign}p:{name}" for name in projects("", ())]
+    if kind == "a":
+        return [f"{sign}a:{name}" for name in agents("", ())]
+    return [f"{sign}m:{mode}" for mode in ("interactive", "headless", "web")] if kind == "m" else []
+
+
+def agents(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return the names of agents."""
+    from terok.integrations.executor import agent_names
+
+    return agent_names(prefix, words)
+
+
+def agents_or_providers(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return the names of agents and of providers."""
+    from terok.integrations.executor import agent_or_provider_names
+
+    return agent_or_provider_names(prefix, words)
+
+
+def presets(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return the presets of the project that is typed already."""
+    from terok_util import TerokError
+
+    from terok.config.project import load_project
+
+    for name in set(projects("", ())).intersection(words):
+        try:
+            return sorted(load_project(name).presets)
+        except TerokError:
+            continue
+    return ()
+
+
+def _identifiers(prefix: str, found: Iterable[str]) -> list[str]:
+    """Return identifiers spelled as one was begun: a person may write it in capitals and with hyphens."""
+    if not prefix:
+        return [*found]
+    from terok.model.ids import normalize
+
+    begun = normalize(prefix)
+    return [prefix + task[len(begun) :] for task in found if begun and task.startswith(begun)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from terok_util import UsageError, ensure_dir
+from terok_util import UsageError, ensure_dir, may_ask
 from terok_util.process import exec_replace
 
 _SCRIPT = 'eval "$1 \\"\\$2\\"" && shift 2 && exec "$@"'
@@ -17,7 +17,7 @@ _SCRIPT = 'eval "$1 \\"\\$2\\"" && shift 2 && exec "$@"'
 
 def open_editor(file: Path, afterwards: Sequence[str]) -> NoReturn:
     """Become the editor, and after it a verb of ours, which checks what was written; UsageError off a terminal."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (may_ask() and sys.stdout.isatty()):
         raise UsageError("an editor needs a terminal", hint="name a key and its value instead")
     ensure_dir(file.parent)
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from terok_util import UsageError, show, table
+from terok_util import Progress, UsageError, show, table
 
-from terok.cli.project_changes import progress
 from terok.services.images import Images
 from terok.services.projects import Projects
 
@@ -42,20 +41,19 @@ def list_all(as_json: bool) -> int:
 
 def build(project: str | None, agents: str | None, rebuild: bool, full_rebuild: bool, as_json: bool) -> int:
     """Build the image of a project, or of a selection of agents."""
-    if project is not None:
-        if agents is not None:
-            raise UsageError(
-                "a project's agents are those of its image.agents", hint=f"`terok project agents {project}`"
-            )
-        projects = Projects(progress)
-        built = projects.build(projects.get(project), rebuild=rebuild, full_rebuild=full_rebuild)
-    else:
-        from terok.integrations.executor import ImageSettings
+    if project is not None and agents is not None:
+        hint = f"`terok project agents {project}`"
+        raise UsageError("a project's agents are those of its image.agents", hint=hint)
+    again = {"rebuild": rebuild, "full_rebuild": full_rebuild}
+    with Progress() as say:
+        if project is not None:
+            projects = Projects(say)
+            built = projects.build(projects.get(project), **again)
+        else:
+            from terok.integrations.executor import ImageSettings
 
-        settings = ImageSettings.load()
-        built = Images(progress).of_agents(
-            settings, agents or settings.agents, rebuild=rebuild, full_rebuild=full_rebuild
-        )
+            settings = ImageSettings.load()
+            built = Images(say).of_agents(settings, agents or settings.agents, **again)
     show(built, as_json, f"{built.image}: {'built' if built.built else 'up to date'}")
     return 0
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError
+from terok_util import UsageError, may_ask
 from terok_util.process import exec_replace
 
 from terok.cli.following import Output, close, detach_on_hangup
 from terok.services import Tasks
+from terok.services.task_ends import LONGEST
 
 if TYPE_CHECKING:
     from terok.model.task import Task
@@ -30,19 +32,19 @@ def attach(task: list[str], raw: bool) -> int:
         detach_on_hangup()
         try:
             output = Output(chosen.agent, raw=raw)
-            outcome = tasks.engine(chosen).follow(chosen.container, output.line)
+            code = tasks.engine(chosen).follow(chosen.container, output.line, timeout=LONGEST)
             output.end()
         except KeyboardInterrupt:
             print(f"task {tasks.short(chosen)} runs on", file=sys.stderr)
             return 0
-        tasks.record_exit(chosen, outcome.exit_code)
-        return close(tasks, chosen, outcome.exit_code, as_json=False)
+        tasks.record_exit(chosen, code, at=time.time())
+        return close(tasks, chosen, code, as_json=False)
 
 
 def open_terminal(tasks: Tasks, task: Task, *, agent: bool = True, started: bool = False) -> int:
     """Become the terminal of a task; without a terminal here say how to open one."""
     short = tasks.short(task)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (may_ask() and sys.stdout.isatty()):
         if started:
             print(f"task {short} runs until `terok task stop {short}`; `terok login {short}` opens it", file=sys.stderr)
             print(task.id)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from terok_util import ConfigError, UsageError, read_file, safe_text, show, yaml
+from terok_util import ConfigError, Progress, UsageError, may_ask, read_file, safe_text, show, yaml
 
 from terok.cli.editor import open_editor
 from terok.config.edit import read_value
@@ -26,7 +26,7 @@ def wizard(answers: str | None, as_json: bool) -> int:
         except ValueError as error:
             raise UsageError(f"{answers}: {error}", hint="see docs/guides/projects.md for an example") from None
     else:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not (may_ask() and sys.stderr.isatty()):
             raise UsageError("the wizard needs a terminal", hint="or `terok project wizard --answers FILE`")
         suggested = _suggestions(projects)
         given = ask(suggested, _asked)
@@ -46,7 +46,8 @@ def _content(name: str) -> bytes:
     try:
         return read_file(Path(name), MAX_ANSWERS)
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
+        hint = "see docs/guides/projects.md for an example"
+        raise UsageError(f"{name} cannot be read: {error.strerror}", hint=hint) from error
 
 
 def _suggestions(projects: Projects) -> Any:
@@ -75,7 +76,8 @@ def _asked(question: Any) -> str:
         sys.stderr.flush()
         line = sys.stdin.readline()
         if not line:
-            raise UsageError("the questions were not answered; nothing was written")
+            hint = "or `terok project wizard --answers FILE`"
+            raise UsageError("the questions were not answered; nothing was written", hint=hint)
         try:
             return str(question.accept(line))
         except ValueError as error:
@@ -85,7 +87,8 @@ def _asked(question: Any) -> str:
 def init(project: str, repo: str | None, as_json: bool) -> int:
     """Make a project ready, and first the project itself if a repository is given."""
     upstream = str(Path(repo).absolute()) if repo is not None and Path(repo).is_dir() else repo
-    done = Projects(progress).prepare(project, upstream)
+    with Progress() as say:
+        done = Projects(say).prepare(project, upstream)
     show(done, as_json, _prepared(done))
     return 0
 
@@ -118,10 +121,13 @@ def edited(key: str, value: str | None, unset: bool, change: Any, file: str) -> 
         raise UsageError("an empty value", hint="take the key out with --unset")
     try:
         changed = change(wanted)
-    except ConfigError:
+    except ConfigError as error:
         if isinstance(wanted, str) or value is None:
             raise
-        changed = change(value)  # a name that looks like a number
+        try:
+            changed = change(value)  # a name that looks like a number
+        except ConfigError:
+            raise error from None
     show({"file": file, "changed": changed}, False, f"{file} was changed" if changed else "nothing to change")
     return 0
 
@@ -135,8 +141,9 @@ def derive(project: str, name: str, upstream: str | None) -> int:
 
 def build(project: str, rebuild: bool, full_rebuild: bool, as_json: bool) -> int:
     """Build the image of a project."""
-    projects = Projects(progress)
-    built = projects.build(projects.get(project), rebuild=rebuild, full_rebuild=full_rebuild)
+    with Progress() as say:
+        projects = Projects(say)
+        built = projects.build(projects.get(project), rebuild=rebuild, full_rebuild=full_rebuild)
     show(built, as_json, f"{built.image}: {'built' if built.built else 'up to date'}")
     return 0
 
@@ -161,7 +168,7 @@ def delete(project: str, as_json: bool) -> int:
     """Delete a project."""
     from terok.services import Tasks
 
-    with Tasks(say=progress) as tasks:
+    with Progress() as say, Tasks(say=say) as tasks:
         number = Projects().delete(tasks, project)
     lines = [
         f"project {project} is deleted; `terok undo {number}` brings it back",
@@ -169,8 +176,3 @@ def delete(project: str, as_json: bool) -> int:
     ]
     show({"project": project, "operation": number}, as_json, lines)
     return 0
-
-
-def progress(line: str) -> None:
-    """Print one line of progress."""
-    print(f"   {safe_text(line)}", file=sys.stderr, flush=True)

@@ -18,74 +18,67 @@ A value is read as YAML: 4g, 2.5, true, [a, b]. Nothing else in the file changes
 Without a key the file is opened in $VISUAL or $EDITOR, and checked afterwards.
 """
 
-PROJECT = CommandDef(
-    "project",
-    help="repositories with their settings, in which tasks run",
-    source="terok",
-    children=(
-        CommandDef("list", help="list projects, broken ones too", handler="terok.cli.project:list_all", args=(JSON,)),
-        CommandDef("show", help="show a project", handler="terok.cli.project:show_one", args=(PROJECT_ARG, JSON)),
-        CommandDef(
-            "wizard",
-            help="make a project by a few questions",
-            handler=f"{_HANDLERS}:wizard",
-            args=(
-                ArgDef(
-                    "--answers", metavar="FILE", help="answers instead of questions: sections of project.yml, and name"
-                ),
-                JSON,
-            ),
+VERBS = (
+    CommandDef("list", help="list projects, broken ones too", handler="terok.cli.project:list_all", args=(JSON,)),
+    CommandDef("show", help="show a project", handler="terok.cli.project:show_one", args=(PROJECT_ARG, JSON)),
+    CommandDef(
+        "wizard",
+        help="make a project by a few questions",
+        handler=f"{_HANDLERS}:wizard",
+        args=(
+            ArgDef("--answers", metavar="FILE", help="answers instead of questions: sections of project.yml, and name"),
+            JSON,
         ),
-        CommandDef(
-            "init",
-            help="make a project ready: its mirror and its image",
-            handler=f"{_HANDLERS}:init",
-            args=(
-                PROJECT_ARG,
-                ArgDef("repo", metavar="REPO", nargs="?", help="repository of a new project"),
-                JSON,
-            ),
-        ),
-        CommandDef(
-            "edit",
-            help="change a key of a project, or open its file in an editor",
-            handler=f"{_HANDLERS}:edit",
-            args=(
-                PROJECT_ARG,
-                ArgDef("key", metavar="KEY", nargs="?", help="such as run.memory", completer="terok.cli.config:keys"),
-                ArgDef("value", metavar="VALUE", nargs="?", help="its new value"),
-                ArgDef("--unset", action="store_true", help="take the key out of the file"),
-            ),
-            epilog=_EDIT,
-        ),
-        CommandDef(
-            "derive",
-            help="make a project with the settings of another",
-            handler=f"{_HANDLERS}:derive",
-            args=(
-                PROJECT_ARG,
-                ArgDef("name", metavar="NAME", help="name of the new project"),
-                ArgDef("--upstream", metavar="REPO", help="its repository (default: the same)"),
-            ),
-        ),
-        CommandDef(
-            "build",
-            help="build the image of a project",
-            handler=f"{_HANDLERS}:build",
-            args=(PROJECT_ARG, *REBUILD, JSON),
-        ),
-        CommandDef(
-            "agents",
-            help="show or choose the agents in a project's image",
-            handler=f"{_HANDLERS}:agents",
-            args=(PROJECT_ARG, ArgDef("selection", metavar="SELECTION", nargs="?", help="all, a,b or all,-x"), JSON),
-        ),
-        CommandDef(
-            "delete",
-            help="delete a project; `undo` brings it back",
-            handler=f"{_HANDLERS}:delete",
-            args=(PROJECT_ARG, JSON),
-        ),
-        CommandDef("gate", help="the mirror of a project; SCOPE is its name", children=GATE_VERBS),
     ),
+    CommandDef(
+        "init",
+        help="make a project ready: its mirror and its image",
+        handler=f"{_HANDLERS}:init",
+        args=(
+            PROJECT_ARG,
+            ArgDef("repo", metavar="REPO", nargs="?", help="repository of a new project"),
+            JSON,
+        ),
+    ),
+    CommandDef(
+        "edit",
+        help="change a key of a project, or open its file in an editor",
+        handler=f"{_HANDLERS}:edit",
+        args=(
+            PROJECT_ARG,
+            ArgDef("key", metavar="KEY", nargs="?", help="such as run.memory", completer="terok.cli.config:keys"),
+            ArgDef("value", metavar="VALUE", nargs="?", help="its new value"),
+            ArgDef("--unset", action="store_true", help="take the key out of the file"),
+        ),
+        epilog=_EDIT,
+    ),
+    CommandDef(
+        "derive",
+        help="make a project with the settings of another",
+        handler=f"{_HANDLERS}:derive",
+        args=(
+            PROJECT_ARG,
+            ArgDef("name", metavar="NAME", help="name of the new project"),
+            ArgDef("--upstream", metavar="REPO", help="its repository (default: the same)"),
+        ),
+    ),
+    CommandDef(
+        "build",
+        help="build the image of a project",
+        handler=f"{_HANDLERS}:build",
+        args=(PROJECT_ARG, *REBUILD, JSON),
+    ),
+    CommandDef(
+        "agents",
+        help="show or choose the agents in a project's image",
+        handler=f"{_HANDLERS}:agents",
+        args=(PROJECT_ARG, ArgDef("selection", metavar="SELECTION", nargs="?", help="all, a,b or all,-x"), JSON),
+    ),
+    CommandDef(
+        "delete",
+        help="delete a project; `undo` brings it back",
+        handler=f"{_HANDLERS}:delete",
+        args=(PROJECT_ARG, JSON),
+    ),
+    CommandDef("gate", help="the mirror of a project; SCOPE is its name", children=GATE_VERBS),
 )

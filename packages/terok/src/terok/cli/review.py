@@ -101,4 +101,4 @@ def _hint(hint: str | None, work: Work, what: str) -> str | None:
     for verb in ("review", "promote", "reject"):
         hint = hint.replace(f"terok-sandbox gate {verb} {work.scope} {work.branch}", f"terok {verb} {what}")
         hint = hint.replace(f"terok-sandbox gate {verb}", f"terok {verb}")
-    return hint.replace("terok-sandbox gate", "terok gate")
+    return hint.replace("terok-sandbox gate", "terok sandbox gate")

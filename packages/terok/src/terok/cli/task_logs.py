@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
@@ -13,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 from terok_util import TerokError, UsageError, read_file, safe_text, show, show_row, table
 
 from terok.cli.following import Output
-from terok.cli.task_rows import age
 from terok.integrations.executor import TranscriptReader
 from terok.services import Tasks
 from terok.services.deletion import OUTPUT
-from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from terok.model.task import Task
 
 _MAX_OUTPUT = 256 * 1024 * 1024
-_MAX_DETAILS = 120
 _AUDIT = ("time", "action", "provider", "verdict", "status", "dest", "name", "port", "reason")
 
 
@@ -111,24 +107,6 @@ def usage(task: list[str], as_json: bool) -> int:
     cells += [("read from cache", used.cache_read), ("written to cache", used.cache_write), ("cost", cost)]
     show({"task": chosen.id, **asdict(used)}, as_json, (f"{name:16} {value}" for name, value in cells))
     return 0
-
-
-def timeline(task: list[str], tail: int | None, as_json: bool) -> int:
-    """Print the events of a task, the oldest first."""
-    with TaskBase(create=False) as tasks:
-        chosen = tasks.find(task, trashed=True)
-        events = tasks.store.events_after(0, tasks.store.last_seq(), task=chosen.id)
-    shown = events[-tail:] if tail is not None else events
-    now = time.time()
-    cells = [(f"{age(now - one.at)} ago", one.kind, _told(one.data)) for one in shown]
-    show([one._asdict() for one in shown], as_json, table(("WHEN", "WHAT", "DETAILS"), cells) if cells else "nothing")
-    return 0
-
-
-def _told(data: Mapping[str, Any]) -> str:
-    """Return the data of an event in a line, without what is empty or long."""
-    said = (f"{name}={value}" for name, value in data.items() if value not in (None, "", [], {}))
-    return " ".join(said)[:_MAX_DETAILS]
 
 
 def audit(task: list[str], tail: int | None, as_json: bool) -> int:

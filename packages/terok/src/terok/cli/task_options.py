@@ -10,6 +10,7 @@ from typing import Any
 from terok_util import UsageError
 
 MAX_TEXT = 4 * 1024 * 1024
+_READABLE = "name a text file that you may read, or - for standard input"
 _SETTINGS = {
     "agent": "agent.name",
     "provider": "agent.provider",
@@ -61,9 +62,9 @@ def read_text(file: str) -> str:
             with Path(file).open("rb") as stream:
                 data = stream.read(MAX_TEXT + 1)
     except OSError as error:
-        raise UsageError(f"the file {file} cannot be read: {error.strerror}") from None
+        raise UsageError(f"the file {file} cannot be read: {error.strerror}", hint=_READABLE) from None
     if len(data) > MAX_TEXT:
-        raise UsageError(f"the file {file} is larger than {MAX_TEXT} bytes")
+        raise UsageError(f"the file {file} is larger than {MAX_TEXT} bytes", hint=_READABLE)
     return data.decode("utf-8", "replace")
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from terok_util import UsageError, show, table
+from terok_util import UsageError, did_you_mean, show, table
 
 from terok.cli.task_rows import TITLES, age, document, label, ordered, rows
 from terok.model.words import GLYPHS, GROUP_ORDER, WORDS
@@ -111,26 +111,34 @@ def why(task: list[str], as_json: bool) -> int:
 
 
 def wait(tasks: list[str], until: str, timeout: int | None, as_json: bool) -> int:
-    """Wait until each of the tasks is in a state or group, and print where they are; 124 if the time runs out."""
+    """Wait until each of the tasks is in a state or group, and print where they are; 124 if the time runs out.
+
+    A run that has ended is over, also while its commits wait for review.
+    """
     known = dict.fromkeys((*WORDS, *GROUP_ORDER))
     if until not in known:
-        raise UsageError(f"there is no state {until[:40]!r}", hint=f"use one of {', '.join(known)}")
+        hint = did_you_mean(until, known, f"use one of {', '.join(known)}")
+        raise UsageError(f"there is no state {until[:40]!r}", hint=hint)
     deadline = time.monotonic() + timeout if timeout is not None else None
     with TaskBase(create=False) as store:
         chosen, _ = store.choose(tasks)
-        code = 0
-        while True:
-            now = [store.store.task(task.id) for task in chosen]
-            if all(until in (task.word, task.group) or until in task.also.split() for task in now):
-                break
+        now = [store.store.task(task.id) for task in chosen]
+        if not all(_is_in(task, until) for task in now):
+            store.wake_controller()  # which records the end of what nobody follows
+        while late := not all(_is_in(task, until) for task in now):
             if deadline is not None and time.monotonic() > deadline:
-                code = _TIMED_OUT
                 break
             time.sleep(_LOOK)
+            now = [store.store.task(task.id) for task in chosen]
         short = store.shorts()
     lines = [f"{short[task.id]}  {label(task.word)}: {task.reason}" for task in now] or "no task meets the filter"
     show([document(task, short[task.id]) for task in now], as_json, lines)
-    return code
+    return _TIMED_OUT if late else 0
+
+
+def _is_in(task: Task, until: str) -> bool:
+    over = until == "over" and task.ended is not None and task.process != "up"
+    return over or until in (task.word, task.group) or until in task.also.split()
 
 
 def _times(task: Task, now: float) -> str:

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from terok_util import TerokError, UsageError, show
+from terok_util import Progress, TerokError, UsageError, show
 
 from terok.cli.following import Output, detach_on_hangup
 from terok.cli.staying import finish
@@ -36,7 +36,7 @@ def run(
     if not project:
         raise UsageError("a project is needed", hint="see `terok project list`")
     detach_on_hangup()
-    with Tasks(say=_progress) as tasks:
+    with Progress() as say, Tasks(say=say) as tasks:
         task, ours = tasks.create(
             project,
             text,
@@ -58,6 +58,7 @@ def run(
                 with suppress(TerokError):
                     tasks.forget(task)
             raise
+        say.clear()
         print(f"task {short} ({task.name}) runs in {task.container}", file=sys.stderr)
         if detach:
             show(document(task, short), as_json, _leads(short, task.mode))
@@ -111,7 +112,7 @@ def followup(
     if text is None:
         raise UsageError("the next prompt is missing", hint=f'say what to do: `terok task followup {task} "…"`')
     detach_on_hangup()
-    with Tasks(say=_progress) as tasks:
+    with Progress() as say, Tasks(say=say) as tasks:
         chosen = tasks.find(task)
         if edit is not None:
             tasks.edit(chosen, edit, text)
@@ -119,6 +120,7 @@ def followup(
             return 0
         number = tasks.follow_up(chosen, text)
         delivered = tasks.deliver_next(chosen) if chosen.ended is not None else None
+        say.clear()
         if delivered is None or detach:
             said = "is delivered" if delivered else "waits until the task has ended its turn"
             show({"id": number, "delivered": delivered is not None}, as_json, f"follow-up {number} {said}")
@@ -137,10 +139,6 @@ def _change(word: str, take_back: int | None, *, as_json: bool) -> int:
         lines = [f"{one.id}  {one.text}" for one in waiting] or "nothing waits"
         show(waiting, as_json, lines)
     return 0
-
-
-def _progress(line: str) -> None:
-    print(f"   {line}", file=sys.stderr, flush=True)
 
 
 def _leads(short: str, mode: str) -> str:

@@ -1,29 +1,24 @@
-"""The verbs of `terok task`, and those about one task that stand at the top: data only."""
+"""The verbs of `terok task`: data only."""
 
 from __future__ import annotations
 
 from terok_util import JSON, TAIL, ArgDef, CommandDef, whole_number
 
+from terok.cli.top_tree import ATTACH, RAW, TASK_ARG
+
 _COMPLETE_PROJECT = "terok.cli.complete:projects"
 _COMPLETE_TASK = "terok.cli.complete:tasks"
+_COMPLETE_TERM = "terok.cli.complete:terms"
 _PROJECT = ArgDef("project", metavar="PROJECT", help="name of a project", completer=_COMPLETE_PROJECT)
-_TASK = ArgDef(
-    "task",
-    metavar="TASK",
-    nargs="+",
-    help="beginning of its id, name, PROJECT/TASK, PROJECT TASK, or @latest",
-    completer=_COMPLETE_TASK,
-)
 _TASKS = ArgDef(
     "tasks",
     metavar="TASK",
     nargs="+",
     help="tasks, or terms of a filter such as s:done p:web age:>7d",
-    completer=_COMPLETE_TASK,
+    completer=_COMPLETE_TERM,
 )
 _RUNNING = ArgDef("--running", action="store_true", help="a filter includes tasks that run")
 _PROMPT_FILE = ArgDef("--prompt-file", metavar="FILE", help="file with the prompt; - is standard input")
-_RAW = ArgDef("--raw", action="store_true", help="print what the agent prints, byte for byte")
 
 _RUN_CODES = """\
 exit codes:
@@ -38,10 +33,22 @@ exit codes:
 """
 
 OVERRIDES = (
-    ArgDef("--agent", metavar="AGENT", help="which agent (default: the project's)"),
-    ArgDef("--provider", metavar="NAME", help="another agent, or a provider for the agent to use"),
+    ArgDef(
+        "--agent", metavar="AGENT", help="which agent (default: the project's)", completer="terok.cli.complete:agents"
+    ),
+    ArgDef(
+        "--provider",
+        metavar="NAME",
+        help="another agent, or a provider for the agent to use",
+        completer="terok.cli.complete:agents_or_providers",
+    ),
     ArgDef("-m/--model", metavar="MODEL", help="model for the agent to use"),
-    ArgDef("--preset", metavar="NAME", help="a bundle of options from the configuration"),
+    ArgDef(
+        "--preset",
+        metavar="NAME",
+        help="a bundle of options from the configuration",
+        completer="terok.cli.complete:presets",
+    ),
     ArgDef("--max-turns", type=whole_number, metavar="N", help="end after so many turns"),
     ArgDef("--timeout", type=whole_number, metavar="SECONDS", help="end the agent after"),
     ArgDef("--branch", metavar="BRANCH", help="work on this branch (default: a new one, terok/ID)"),
@@ -73,11 +80,17 @@ RUN = CommandDef(
         ),
         ArgDef("--name", metavar="NAME", help="name of the task (default: one is made up)"),
         *OVERRIDES,
-        ArgDef("--after", action="append", metavar="TASK", help="start when this task is done; repeatable"),
+        ArgDef(
+            "--after",
+            action="append",
+            metavar="TASK",
+            help="start when this task is done; repeatable",
+            completer=_COMPLETE_TASK,
+        ),
         ArgDef("--port", type=whole_number, metavar="N", help="port of the web page (default: a free one)"),
         ArgDef("--public-url", metavar="URL", help="address of a proxy in front of the web page"),
         ArgDef("-d/--detach", action="store_true", help="do not wait for it"),
-        _RAW,
+        RAW,
         JSON,
     ),
     epilog=_RUN_CODES,
@@ -100,26 +113,32 @@ LIST = CommandDef(
     help="list tasks, those that need you first",
     handler="terok.cli.task_read:list_tasks",
     args=(
-        ArgDef("terms", metavar="TERM", nargs="*", help="a filter: s:question p:web age:>1h cost:>1 !s:done, words"),
+        ArgDef(
+            "terms",
+            metavar="TERM",
+            nargs="*",
+            help="a filter: s:question p:web age:>1h cost:>1 !s:done, words",
+            completer=_COMPLETE_TERM,
+        ),
         ArgDef("--all", dest="everything", action="store_true", help="archived and deleted ones too"),
         JSON,
     ),
 )
-SHOW = CommandDef("show", help="show all about a task", handler="terok.cli.task_read:show_task", args=(_TASK, JSON))
+SHOW = CommandDef("show", help="show all about a task", handler="terok.cli.task_read:show_task", args=(TASK_ARG, JSON))
 STATUS = CommandDef(
-    "status", help="print what a task is doing", handler="terok.cli.task_read:status", args=(_TASK, JSON)
+    "status", help="print what a task is doing", handler="terok.cli.task_read:status", args=(TASK_ARG, JSON)
 )
 WHY = CommandDef(
     "why",
     help="print the evidence for a task's state",
     handler="terok.cli.task_read:why",
-    args=(_TASK, JSON),
+    args=(TASK_ARG, JSON),
 )
 LOGS = CommandDef(
     "logs",
     help="show what the agent of a task has said and done",
     handler="terok.cli.task_logs:logs",
-    args=(_TASK, ArgDef("-f/--follow", action="store_true", help="keep following"), TAIL, _RAW, JSON),
+    args=(TASK_ARG, ArgDef("-f/--follow", action="store_true", help="keep following"), TAIL, RAW, JSON),
 )
 WAIT = CommandDef(
     "wait",
@@ -161,7 +180,7 @@ FOLLOWUP = CommandDef(
         ArgDef("--edit", type=whole_number, metavar="N", help="replace number N, which waits"),
         ArgDef("--take-back", type=whole_number, metavar="N", help="take number N back, which waits"),
         ArgDef("-d/--detach", action="store_true", help="do not wait for it"),
-        _RAW,
+        RAW,
         JSON,
     ),
 )
@@ -189,20 +208,22 @@ DIFF = CommandDef(
     "diff",
     help="show what has changed in a task's workspace, or in the gate when it does not run",
     handler="terok.cli.task_logs:diff",
-    args=(_TASK, ArgDef("--stat", action="store_true", help="only how much"), JSON),
+    args=(TASK_ARG, ArgDef("--stat", action="store_true", help="only how much"), JSON),
 )
-USAGE = CommandDef("usage", help="show what a task has used", handler="terok.cli.task_logs:usage", args=(_TASK, JSON))
+USAGE = CommandDef(
+    "usage", help="show what a task has used", handler="terok.cli.task_logs:usage", args=(TASK_ARG, JSON)
+)
 TIMELINE = CommandDef(
     "timeline",
     help="show what has happened to a task",
-    handler="terok.cli.task_logs:timeline",
-    args=(_TASK, TAIL, JSON),
+    handler="terok.cli.task_timeline:timeline",
+    args=(TASK_ARG, TAIL, JSON),
 )
 AUDIT = CommandDef(
     "audit",
     help="show what a task did with credentials and where it wanted to connect",
     handler="terok.cli.task_logs:audit",
-    args=(_TASK, TAIL, JSON),
+    args=(TASK_ARG, TAIL, JSON),
 )
 REVOKE = CommandDef(
     "revoke-credentials",
@@ -228,25 +249,7 @@ DELETE = CommandDef(
     handler="terok.cli.task_verbs:delete",
     args=(_TASKS, _RUNNING, JSON),
 )
-LOGIN = CommandDef(
-    "login",
-    help="open a terminal in a task's container",
-    handler="terok.cli.login:login",
-    args=(_TASK,),
-)
-ATTACH = CommandDef(
-    "attach",
-    help="follow a headless task, or open an interactive one, wherever it was started",
-    handler="terok.cli.login:attach",
-    args=(_TASK, _RAW),
-)
-
-TASK = CommandDef(
-    "task",
-    help="run agents, and look after what they do",
-    children=(
-        *(RUN, NEW, LIST, SHOW, STATUS, WHY, LOGS, WAIT, STOP, RESTART, FOLLOWUP, SEND, ATTACH, RENAME, DIFF),
-        *(USAGE, TIMELINE, AUDIT, REVOKE, ARCHIVE, RESTORE, DELETE),
-    ),
-    source="terok",
+VERBS = (
+    *(RUN, NEW, LIST, SHOW, STATUS, WHY, LOGS, WAIT, STOP, RESTART, FOLLOWUP, SEND, ATTACH, RENAME, DIFF),
+    *(USAGE, TIMELINE, AUDIT, REVOKE, ARCHIVE, RESTORE, DELETE),
 )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from terok_util import TerokError, UsageError, safe_text, show
+from terok_util import Progress, TerokError, UsageError, safe_text, show
 
 from terok.services import Tasks
 
@@ -85,8 +85,8 @@ def send(task: str, text: str, as_json: bool) -> int:
     """Give a working agent more input."""
     with Tasks() as tasks:
         chosen = tasks.find(task)
-        how = tasks.send(chosen, text)
-        show({"task": chosen.id, "how": how}, as_json, f"task {tasks.short(chosen)} has it")
+        tasks.send(chosen, text)
+        show({"task": chosen.id}, as_json, f"task {tasks.short(chosen)} has it")
     return 0
 
 
@@ -99,9 +99,9 @@ def _each(
     trashed: bool = False,
 ) -> int:
     """Do something to every task that is meant; returns 1, or the only task's code, if something failed."""
-    with Tasks(say=_say) as service:
+    with Progress() as say, Tasks(say=say) as service:
         chosen, by_filter = service.choose(words, trashed=trashed)
-        left = [task for task in chosen if by_filter and not running and task.process == "up"]
+        left = [task for task in chosen if by_filter and not running and _runs(task)]
         if by_filter and not chosen:
             raise UsageError("no task meets the filter", hint="`terok task list` takes the same terms")
         short = service.shorts()
@@ -112,6 +112,7 @@ def _each(
             except TerokError as error:
                 said, stream = f"FAILED: {error.message}", sys.stderr
                 failures.append(error)
+            say.clear()
             rows.append({"task": task.id, "ok": stream is sys.stdout, "text": said})
             if not as_json and (stream is sys.stdout or len(chosen) > 1):
                 stream.write(safe_text(f"task {short[task.id]} ({task.name}) {said}") + "\n")
@@ -130,12 +131,13 @@ def _each(
     return 1 if failures else 0
 
 
+def _runs(task: Task) -> bool:
+    """Whether a task runs or is being started, as far as that is known."""
+    return task.process == "up" or (task.started is not None and task.ended is None)
+
+
 def _undelivered(service: Tasks, task: Task) -> str:
     if not task.scope:
         return ""
     delivery = service.engine(task).delivery(task.container)
     return "" if delivery.complete else f"is stopped; not all of its work is in the gate: {delivery.words()}"
-
-
-def _say(line: str) -> None:
-    print(f"   {line}", file=sys.stderr, flush=True)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from terok_util import TerokError
+from terok_util import TerokError, safe_text
 
 from terok.config.layers import PROJECT_FILE, Source, host_sources, read_scope
+from terok.config.mentions import missing_mentions
 from terok.config.owners import HOST, PROJECT, Owners
 from terok.config.project import project_directories, project_sources
 from terok.config.validation import Problem, problems
@@ -25,10 +26,14 @@ class Wrong(NamedTuple):
 
 
 def problems_of_files(projects: Iterable[str] = ()) -> list[Wrong]:
-    """Return all problems of the configuration files, and of these projects or of all; UnknownProject for another."""
+    """Return all problems of the configuration files, and of these projects or of all; UnknownProject for another.
+
+    Of projects without any, what they mention has to be there too: agents, tools, profiles, files, repositories.
+    """
     wanted = [*projects]
     names = wanted or [*project_directories()]
-    found = [*_each_host()]
+    host = [*_each_host()]
+    found = [*host]
     for name in names:
         try:
             sources = [source for source in project_sources(name) if source.path.name == PROJECT_FILE]
@@ -37,8 +42,17 @@ def problems_of_files(projects: Iterable[str] = ()) -> list[Wrong]:
                 raise
             found.append(Wrong(str(project_directories()[name][0]), 0, "", error.message, error.hint))
             continue
-        found += [one for source in sources for one in _of(source, PROJECT)]
+        wrong = [one for source in sources for one in _of(source, PROJECT)]
+        found += wrong or ([] if host else [*_mentioned(name)])
     return found
+
+
+def _mentioned(project: str) -> Iterator[Wrong]:
+    """Yield what a sound project mentions and is not there, at the place that mentions it."""
+    for setting, error in missing_mentions(project):
+        top = setting.layers[-1] if setting.layers else None
+        file, line = (top.file, top.line) if top is not None else ("default", 0)
+        yield Wrong(file, line, setting.key, f"{file}:{line}: {setting.key}: {safe_text(error.message)}", error.hint)
 
 
 def check_change(file: Path, before: bytes, after: bytes, owners: Owners) -> None:
@@ -82,5 +96,4 @@ def _of(source: Source, owners: Owners) -> Iterator[Wrong]:
         return
     for problem in problems(scope, owners):
         said = problem.error()
-        line = int(said.message.removeprefix(f"{source.path}:").partition(":")[0])
-        yield Wrong(str(source.path), line, ".".join(map(str, problem.key)), said.message, said.hint)
+        yield Wrong(str(source.path), problem.line, ".".join(map(str, problem.key)), said.message, said.hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,10 +10,9 @@ from typing import Any, NamedTuple
 from terok_util import (
     ConfigScope,
     ConfigStack,
+    config_layers,
     load_yaml_scope,
     namespace_config_dir,
-    read_config_file,
-    system_config_dir,
 )
 
 from terok.config.instructions import BUNDLED, layered
@@ -35,8 +35,7 @@ class Source(NamedTuple):
 def host_sources() -> list[Source]:
     """Return the configuration files that exist, the system's below the user's; ConfigError for an unreadable one."""
     user = namespace_config_dir() / CONFIG_FILE
-    places = {system_config_dir() / CONFIG_FILE: "system", user: "user"}
-    return [Source(level, path, read_config_file(path)) for path, level in places.items() if path.exists()]
+    return [Source("user" if path == user else "system", path, content) for path, content in config_layers(user)]
 
 
 def read_scope(source: Source) -> ConfigScope:
@@ -77,8 +76,7 @@ def anchored(text: str, directory: Path) -> str:
     """Return a path as seen from `directory`; empty text and the marker of lower layers stay."""
     if not text or text == BUNDLED:
         return text
-    path = Path(text).expanduser() if text.startswith("~") else directory / text
-    return str(path.resolve() if ".." in path.parts else path)
+    return os.path.normpath(directory / os.path.expanduser(text))  # noqa: PTH111 - leaves a user that is not there
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

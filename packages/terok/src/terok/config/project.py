@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, fields
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from terok_util import (
+    ConfigError,
     ConfigScope,
     ConfigStack,
     TerokError,
+    UsageError,
+    did_you_mean,
     lean_dataclass,
     namespace_config_dir,
     read_config_file,
@@ -31,10 +34,13 @@ from terok.config.layers import (
     resolve,
     stack_of,
 )
+from terok.config.spelling import check_variable
 from terok.errors import UnknownProject
 from terok.integrations.executor import ImageSettings
 from terok.integrations.sandbox import Budget, Limits
+from terok.model.names import check_project_name
 
+_VARIABLES = "run.env"
 LIST_HINT = "see `terok project list`"
 
 
@@ -96,7 +102,10 @@ KINDS: dict[str, type] = {
 
 
 def project_directories() -> dict[str, tuple[Path, str]]:
-    """Return directory and level of every project by name; the user's hide the system's of the same name."""
+    """Return directory and level of every project by name; the user's hide the system's of the same name.
+
+    ConfigError if a directory of projects cannot be read: what is in it must not be taken for gone.
+    """
     found: dict[str, tuple[Path, str]] = {}
     places = {system_config_dir() / "projects": "system", namespace_config_dir("projects"): "user"}
     for place, level in places.items():
@@ -104,6 +113,10 @@ def project_directories() -> dict[str, tuple[Path, str]]:
             names = sorted(path.name for path in place.iterdir() if path.name[0] != "." and _is_project(path))
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            if level == "system" and isinstance(error, PermissionError):
+                continue  # that of root's own terok
+            raise ConfigError(f"cannot read {place}: {error.strerror}", hint=f"check: ls -ld {place}") from error
         found |= {name: (place / name, level) for name in names}
     return dict(sorted(found.items()))
 
@@ -128,15 +141,30 @@ def load_project(name: str, *, preset: str | None = None, overrides: Mapping[str
     """
     directory, level = _find(name)
     sources = _sources(directory)
-    more = json.dumps([name, preset, overrides], sort_keys=True, default=str)
+    given = dict(overrides or {})
+    # What people give a container on a command line may be secret: it is in no file that is kept.
+    variables = given.pop(_VARIABLES, None)
+    more = json.dumps([name, preset, given], sort_keys=True, default=str)
     value: Project = kept(
         f"project-{name}",
-        lambda: _made(name, directory, level, sources, preset, overrides or {}),
+        lambda: _made(name, directory, level, sources, preset, given),
         sources=[*((str(path), content) for _, path, content in sources), ("more", more.encode())],
         kinds=KINDS,
-        variant=more if preset or overrides else "",
+        variant=more if preset or given else "",
     )
-    return value
+    return value if variables is None else _with_variables(value, variables)
+
+
+def _with_variables(project: Project, variables: Mapping[str, str]) -> Project:
+    """Return a project whose containers get further variables; ConfigError for a name that is none."""
+    for name, content in variables.items():
+        try:
+            check_variable(name)
+        except ValueError as error:
+            raise ConfigError(f"command line: {_VARIABLES}: {error}") from error
+        if not isinstance(content, str):
+            raise ConfigError(f"command line: {_VARIABLES}.{name}: use text")
+    return replace(project, run=replace(project.run, env={**project.run.env, **variables}))
 
 
 def list_projects() -> list[Project | BrokenProject]:
@@ -180,10 +208,7 @@ def _find(name: str) -> tuple[Path, str]:
     places = project_directories()
     if name in places:
         return places[name]
-    import difflib  # only for this message
-
-    close = difflib.get_close_matches(name, places, n=1)
-    hint = f"did you mean {close[0]}?" if close else LIST_HINT if places else "make one with `terok project wizard`"
+    hint = did_you_mean(name, places, LIST_HINT if places else "make one with `terok project wizard`")
     raise UnknownProject(f"there is no project {safe_text(name, limit=80)!r}", hint=hint)
 
 
@@ -215,12 +240,16 @@ def project_stack(
         scopes.append(scope)
     if overrides:
         scopes.append(ConfigScope("command line", None, nested(overrides)))
-        check(scopes[-1], PROJECT)
+        try:
+            check(scopes[-1], PROJECT)
+        except ConfigError as error:  # an option is a request, not a file
+            raise UsageError(error.message.removeprefix("command line: "), hint=error.hint) from None
     try:
         return stack_of(scopes, preset=preset)
     except KeyError:
         known = sorted({name for scope in scopes for name in scope.data.get("presets") or ()})
-        hint = f"use one of {', '.join(known)}" if known else "see `terok config explain presets`"
+        others = f"use one of {', '.join(known)}" if known else "see `terok config explain presets`"
+        hint = did_you_mean(preset or "", known, others)
         raise UnknownProject(f"there is no preset {safe_text(preset or '', limit=80)!r}", hint=hint) from None
 
 
@@ -235,6 +264,7 @@ def _made(
     from terok.config.owners import PROJECT
     from terok.config.validation import parse
 
+    check_project_name(name)
     parsed = parse(resolve(project_stack(sources, preset=preset, overrides=overrides)), PROJECT)
     own = {one.name: getattr(parsed.product, one.name) for one in fields(parsed.product)}
     text = next(source.content for source in sources if source.path.name == INSTRUCTIONS_FILE)

@@ -22,16 +22,18 @@ from terok.config.spelling import (
     Name,
     Seconds,
     Size,
+    State,
     TimeZone,
+    Variable,
 )
-from terok.integrations.executor import Documented, Limits, OneOf
+from terok.integrations.executor import Documented, Limits, OneOf, default_agent
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSection(Documented):
     """`agent:` which agent works, and with what it is told."""
 
-    name: AgentName = "claude"
+    name: AgentName = default_agent()
     """The agent of tasks that name none."""
     provider: Name | None = None
     """The provider of its model; by default the agent's own."""
@@ -55,7 +57,7 @@ class RunSection(Documented):
 
     memory: Memory | None = None
     """Memory limit, such as `4g`; by default three quarters of the host's."""
-    cpus: Annotated[float, Limits(gt=0)] | None = None
+    cpus: Annotated[float, Limits(gt=0, allow_inf_nan=False)] | None = None
     """Limit of processor cores, such as `2.5`."""
     gpus: str | None = None
     """GPUs: `all`, a vendor (`nvidia`, `amd`, `intel`), or one device such as `nvidia:0`."""
@@ -63,7 +65,7 @@ class RunSection(Documented):
     """Seconds after which a headless task is ended."""
     timezone: TimeZone | None = None
     """Time zone, such as `Europe/Berlin`; by default the host's."""
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[Variable, str] = field(default_factory=dict)
     """Variables for the container; no credentials, these come from the vault."""
     tools: tuple[str, ...] = ()
     """Tools of the roster that the container gets with a token of their own."""
@@ -179,6 +181,8 @@ class HostTasksSection(TasksSection):
     """Start again, after a reboot or a crash, what should run."""
     trash_days: Annotated[int, Limits(ge=0, le=3650)] = 14
     """Days for which a deleted task can be brought back."""
+    archive_days: Annotated[int, Limits(ge=0, le=36500)] = 365
+    """Days for which records of archived tasks are kept."""
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +203,7 @@ class NotifySection(Documented):
     """Notifications of the terminal (OSC 9)."""
     command: tuple[str, ...] = ()
     """A command, word by word; `TEROK_NOTIFY_*` variables tell it what happened."""
-    states: tuple[str, ...] = ("needs", "review", "failed")
+    states: tuple[State, ...] = ("needs", "review", "failed")
     """Which states or groups of states are worth a notification."""
 
 

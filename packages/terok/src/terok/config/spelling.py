@@ -9,8 +9,13 @@ from terok_util import TerokError
 
 from terok.integrations import executor, sandbox
 from terok.integrations.executor import Checked, Limits
+from terok.model.words import GROUP_ORDER, WORDS
+
+STATES = tuple(dict.fromkeys((*GROUP_ORDER, *WORDS)))
+"""Words and groups of states."""
 
 _SIZE = re.compile(r"([0-9]{1,12})([kmgt]?)b?", re.IGNORECASE)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -65,6 +70,19 @@ def _command(text: str) -> str:
     return text
 
 
+def check_variable(text: str) -> str:
+    """Return the name of a variable; ValueError if it is none."""
+    if _VARIABLE.fullmatch(text) is None:
+        raise ValueError(f"invalid variable name {text[:60]!r}: use letters, digits and _")
+    return text
+
+
+def _state(text: str) -> str:
+    if text not in STATES:
+        raise ValueError(f"unknown state {text[:40]!r}: use some of {', '.join(STATES)}")
+    return text
+
+
 AbsolutePath = Annotated[str, Checked(_absolute)]
 AgentName = Annotated[str, Checked(_name)]
 Branch = Annotated[str, Checked(_branch)]
@@ -75,4 +93,6 @@ Memory = Annotated[str, Checked(_size)]
 Name = Annotated[str, Checked(_name)]
 Seconds = Annotated[int, Limits(ge=0, le=31_536_000)]
 Size = Annotated[str, Checked(_size)]
+State = Annotated[str, Checked(_state)]
 TimeZone = Annotated[str, Checked(_time_zone)]
+Variable = Annotated[str, Checked(check_variable)]

@@ -41,6 +41,12 @@ class Problem:
     text: str
     hint: str | None = None
 
+    @property
+    def line(self) -> int:
+        """The line of the key in its file, or that of the nearest one around it."""
+        steps = (self.key[:length] for length in range(len(self.key), 0, -1))
+        return next((self.scope.lines[step] for step in steps if step in self.scope.lines), 1)
+
     def error(self) -> ConfigError:
         """Return it as an error that names file, line and key, or option and key."""
         if self.scope.source is not None:
@@ -96,18 +102,28 @@ def _problems(scope: ConfigScope, data: Mapping[str, Any], owners: Owners, above
             adapter.validate_python(values)
         except ValidationError as error:
             for key, text in _told(error, values):
-                problem = (text, None) if text else _about_unknown((*place, *key), owners)
+                problem = (text, _explain((*place, *key), owners)) if text else _about_unknown((*place, *key), owners)
                 yield Problem(scope, (*above, *place, *key), *problem)
 
 
 def parse(data: Mapping[str, Any], owners: Owners) -> Parsed:
-    """Return the values of merged layers, each of which has been checked by itself."""
+    """Return the values of merged layers, each of which has been checked by itself.
+
+    ConfigError for what only the layers together make wrong, such as a list that has become too long.
+    """
     part = owners.split(data)
-    return Parsed(
-        owners.product.validate_python(_tuples(part.product)),
-        owners.image.validate_python(_tuples(part.image)),
-        owners.sandbox.validate_python(part.sandbox).settings(),
-    )
+    try:
+        return Parsed(
+            owners.product.validate_python(_tuples(part.product)),
+            owners.image.validate_python(_tuples(part.image)),
+            # With the keys that no project can have: they are the host's for all containers.
+            HOST.sandbox.validate_python(HOST.split(data).sandbox).settings(),
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        text = safe_text(first["msg"], limit=300)
+        raise ConfigError(f"{key}: {text} (all layers together)", hint=f"`terok config explain {key}`") from None
 
 
 def _told(error: ValidationError, data: Any) -> Iterable[tuple[Location, str]]:
@@ -147,6 +163,13 @@ def _about_unknown(key: Location, owners: Owners) -> tuple[str, str]:
     what = "unknown section" if len(key) == 1 else "unknown key"
     near = _nearest(name, list(owners.keys))
     return what, f"did you mean {near}?" if near else _SCHEMA_HINT
+
+
+def _explain(key: Location, owners: Owners) -> str | None:
+    """Return the hint for a value that is wrong."""
+    names = [".".join(map(str, key[:length])) for length in range(len(key), 0, -1)]
+    known = next((name for name in names if name in owners.keys), None)
+    return f"see `terok config explain {known}`" if known else None
 
 
 def _nearest(name: str, known: list[str]) -> str | None:

@@ -1,6 +1,6 @@
 """A child of the controller: it does one thing about tasks, and then it ends. `python -m terok.controller.act VERB`.
 
-Its only output is one JSON value. Errors of ours are a line on standard error and their exit code.
+Its only output is a JSON array with its result. Errors of ours are a line on standard error and their exit code.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from terok_util import TerokError, safe_text
@@ -16,6 +17,7 @@ from terok_util import TerokError, safe_text
 from terok.controller.interruptions import RESUMING
 from terok.services import Tasks
 from terok.services.retention import tidy
+from terok.services.task_ends import GRACE
 
 
 def main(words: list[str]) -> int:
@@ -23,7 +25,7 @@ def main(words: list[str]) -> int:
     verb, *rest = words
     try:
         with Tasks(say=_say) as tasks:
-            json.dump(_VERBS[verb](tasks, *rest), sys.stdout)
+            json.dump([_VERBS[verb](tasks, *rest)], sys.stdout)
     except TerokError as error:
         _say(error.message)
         return error.exit_code
@@ -32,16 +34,16 @@ def main(words: list[str]) -> int:
 
 def _probe(tasks: Tasks, *ids: str) -> None:
     """Ask the engine about tasks, and record its answer."""
-    known = {task.id: task for task in tasks.store.tasks() if task.id in ids}
+    known = {task.id: task for task in tasks.store.tasks(trashed=True) if task.id in ids}
     for engine in {task.engine for task in known.values()}:
         containers = {task.id: task.container for task in known.values() if task.engine == engine}
         facts = tasks.engine(known[next(iter(containers))]).probe(containers)
         with tasks.store.write() as writer:
             for task_id, fact in facts.items():
                 if type(fact).__name__ == "Silence":
-                    writer.observe(task_id, silence=fact)
+                    writer.observe(task_id, known[task_id].started, silence=fact)
                 else:
-                    writer.observe(task_id, process=fact, silence=None)
+                    writer.observe(task_id, known[task_id].started, process=fact, silence=None)
 
 
 def _start(tasks: Tasks, task_id: str) -> None:
@@ -54,10 +56,14 @@ def _start(tasks: Tasks, task_id: str) -> None:
 
 
 def _resume(tasks: Tasks, task_id: str) -> None:
-    """Take a task up again whose run was cut off; that it was tried is recorded first."""
-    with tasks.store.write() as writer:
-        writer.event(task_id, RESUMING)
-    tasks.restart(tasks.store.task(task_id))
+    """Take a task up again whose run was cut off, and record that; a try that began no run counts for nothing."""
+    before = tasks.store.task(task_id).started
+    try:
+        tasks.restart(tasks.store.task(task_id))
+    finally:
+        with tasks.store.write() as writer:
+            if writer.task(task_id).started != before:
+                writer.event(task_id, RESUMING)
 
 
 def _recover(tasks: Tasks, task_id: str) -> None:
@@ -66,12 +72,34 @@ def _recover(tasks: Tasks, task_id: str) -> None:
 
 def _record(tasks: Tasks, task_id: str) -> bool:
     """Record the end of a run that the engine tells of; of one that was to stop, also that it is gone."""
+    _probe(tasks, task_id)  # which knows when it ended, and with what
     task = tasks.store.task(task_id)
     process = tasks.store.facts(task_id).process
     gone = task.desired != "running" and process is not None and process.word == "gone"
     if task.ended is not None or process is None or not (gone or process.word == "exited"):
         return False
     return tasks.record_exit(task, process.exit_code, at=process.since)
+
+
+def _stop(tasks: Tasks, task_id: str) -> bool:
+    """Stop a task that runs on although it was to stop, as after whoever stopped it was killed."""
+    task = tasks.store.task(task_id)
+    if task.desired == "running":
+        return False
+    if task.desired == "stopped":
+        tasks.stop(task, by=task.stopped_by or "a person")
+    else:
+        tasks.engine(task).stop(task.container, GRACE)
+        _record(tasks, task_id)
+    return True
+
+
+def _pushed(tasks: Tasks, task_id: str) -> None:
+    """Record what a task that still runs has in the gate."""
+    task = tasks.store.task(task_id)
+    pushed = tasks.pushed(task)
+    with tasks.store.write() as writer:
+        writer.observe(task_id, task.started, pushed=pushed)
 
 
 def _deliver(tasks: Tasks, task_id: str) -> bool:
@@ -97,7 +125,6 @@ def _settings(tasks: Tasks) -> dict[str, Any]:
         "resume": settings.tasks.resume,
         "keep_awake": settings.controller.keep_awake,
         "desktop": settings.notify.desktop,
-        "terminal": settings.notify.terminal,
         "command": settings.notify.command,
         "states": settings.notify.states,
     }
@@ -109,13 +136,16 @@ def _tidy(tasks: Tasks) -> float | None:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(safe_text(line, limit=500) + "\n")
+    with suppress(OSError):  # the controller that listened was killed: what was begun goes on
+        sys.stderr.write(safe_text(line, limit=500) + "\n")
 
 
 _VERBS: Final[dict[str, Callable[..., Any]]] = {
     "probe": _probe,
     "start": _start,
+    "stop": _stop,
     "record": _record,
+    "pushed": _pushed,
     "deliver": _deliver,
     "resume": _resume,
     "recover": _recover,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from terok_util import TerokError, last_line
 from terok_util.process import ProcessFailed, run_async
@@ -21,6 +21,7 @@ LIMIT: Final = 300.0
 MAX_OUTPUT: Final = 1024 * 1024
 
 _log = logging.getLogger(__name__)
+Then: TypeAlias = "Callable[[list[Any] | None], None]"
 
 
 class Children:
@@ -36,12 +37,17 @@ class Children:
         """The words of those that run or wait for a place."""
         return frozenset(self._tasks)
 
-    def start(self, *words: str, then: Callable[[Any | None], None] | None = None) -> None:
-        """Have a child do something, unless one does; `then` gets its result, or None if it failed."""
-        if words not in self._tasks:
-            task = asyncio.create_task(self._run(words, then))
-            self._tasks[words] = task
-            task.add_done_callback(lambda _: self._ended(words))
+    def start(self, *words: str, then: Then | None = None) -> bool:
+        """Have a child do something, unless one does; returns whether it is a new one.
+
+        `then` gets a list with its result, or None if it failed.
+        """
+        if words in self._tasks:
+            return False
+        task = asyncio.create_task(self._run(words, then))
+        self._tasks[words] = task
+        task.add_done_callback(lambda _: self._ended(words))
+        return True
 
     async def close(self) -> None:
         """End all of them; what they were at is taken up again by the next controller."""
@@ -49,7 +55,7 @@ class Children:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _run(self, words: tuple[str, ...], then: Callable[[Any | None], None] | None) -> None:
+    async def _run(self, words: tuple[str, ...], then: Then | None) -> None:
         async with self._slots:
             result = None
             try:

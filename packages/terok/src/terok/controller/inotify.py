@@ -16,6 +16,7 @@ MOVED_TO: Final = 0x80
 CREATED: Final = 0x100
 DELETED: Final = 0x200
 _DELETED_SELF, _MOVED_SELF, _UNMOUNTED, _ENDED, _NOT_THROUGH_LINKS = 0x400, 0x800, 0x2000, 0x8000, 0x2000000
+_OVERFLOW: Final = -1
 GONE: Final = _DELETED_SELF | _MOVED_SELF | _UNMOUNTED | _ENDED
 """The watched file or directory itself was removed, moved or unmounted, or its watch ended."""
 Changed: TypeAlias = "Callable[[int, str], None]"
@@ -39,12 +40,12 @@ class Watcher:
         """Return the descriptor to wait for."""
         return int(self._descriptor)
 
-    def watch(self, path: Path, mask: int, call: Changed) -> int:
+    def watch(self, path: Path, mask: int, call: Changed, *, links: bool = False) -> int:
         """Have `call` told the changes of `mask`, and `GONE`, and return the number of the watch; OSError.
 
-        A link at `path` is not followed.
+        A link at `path` is followed only with `links`.
         """
-        flags = mask | _DELETED_SELF | _MOVED_SELF | _NOT_THROUGH_LINKS
+        flags = mask | _DELETED_SELF | _MOVED_SELF | (0 if links else _NOT_THROUGH_LINKS)
         number = _libc.inotify_add_watch(self._descriptor, os.fsencode(path), flags)
         if number < 0:
             raise _failed()
@@ -70,10 +71,13 @@ class Watcher:
                 place += _HEAD.size
                 changes[number, mask, os.fsdecode(data[place : place + size].rstrip(b"\0"))] = None
                 place += size
+        if any(number == _OVERFLOW for number, _, _ in changes):  # some were lost: everything may have changed
+            for call in list(self._calls.values()):
+                call(MODIFIED, "")
         for number, mask, name in changes:
-            call = self._calls.get(number)
-            if call is not None:
-                call(mask, name)
+            told = self._calls.get(number)
+            if told is not None:
+                told(mask, name)
             if mask & _ENDED:
                 self._calls.pop(number, None)
 

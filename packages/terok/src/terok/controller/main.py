@@ -17,6 +17,7 @@ from terok.controller.controller import Controller
 from terok.controller.inotify import CREATED, DELETED, GONE, MODIFIED, MOVED_TO, Watcher
 from terok.paths import config_dir, controller_socket, database_path, projects_dir
 from terok.store import Store
+from terok.wire.client import start_controller
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,11 +31,12 @@ def main() -> int:
     """Run until there is nothing to do; returns 0 also when another controller runs."""
     configure_logging("terok-controller", level=os.environ.get("TEROK_LOG", "WARNING"))
     path = controller_socket()
+    again = False
     try:
         ensure_dir(path.parent)
         with FileLock(path.with_suffix(".lock"), timeout=0 if _answers(path) else LEAVING), Store() as store:
             try:
-                asyncio.run(_serve(store, path))
+                again = asyncio.run(_serve(store, path))
             finally:
                 path.unlink(missing_ok=True)
     except LockTimeout:
@@ -42,14 +44,17 @@ def main() -> int:
     except TerokError as error:
         _log.error("%s", error.message)
         return error.exit_code
+    if again:
+        start_controller()
     return 0
 
 
-async def _serve(store: Store, path: Path) -> None:
+async def _serve(store: Store, path: Path) -> bool:
+    """Be the controller; returns whether something has happened while it ended that nobody has seen."""
     from terok.integrations.sandbox import Sandbox
 
     watcher = Watcher()
-    controller = Controller(store, Sandbox(), watcher)
+    controller = Controller(store, Sandbox())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, partial(controller.stop, leave=True))
@@ -58,6 +63,7 @@ async def _serve(store: Store, path: Path) -> None:
     try:
         with _listening(path) as listener:
             await controller.run(listener)
+            return not controller.told and controller.unseen
     finally:
         loop.remove_reader(watcher)
         watcher.close()
@@ -70,7 +76,7 @@ def _watch(controller: Controller, watcher: Watcher) -> None:
     def written(mask: int, name: str) -> None:
         if mask & GONE:
             controller.stop()  # there is nothing left to look after
-        elif name == log:
+        elif name in (log, ""):
             controller.changed()
 
     watcher.watch(database_path().parent, MODIFIED, written)
@@ -86,7 +92,7 @@ def _watch_configuration(controller: Controller, watcher: Watcher) -> None:
 
     for directory in (config_dir(), projects_dir(), *projects_dir().glob("*/")):
         with suppress(OSError):
-            watcher.watch(directory, MODIFIED | MOVED_TO | CREATED | DELETED, changed)
+            watcher.watch(directory, MODIFIED | MOVED_TO | CREATED | DELETED, changed, links=True)
 
 
 def _listening(path: Path) -> socket.socket:

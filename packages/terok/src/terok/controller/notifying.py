@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from terok_util import TerokError
 from terok_util.process import run_async
 
 from terok.desktop.notices import notice_of
+from terok.errors import UnknownTask
 from terok.model.words import ATTENTION
 
 if TYPE_CHECKING:
@@ -50,10 +52,14 @@ class Notifying:
             return
         events = self._store.events_after(since, AT_A_TIME) if since is not None else []
         reached = events[-1].seq if len(events) == AT_A_TIME else last
-        tasks = {task.id: task for task in self._store.tasks(now=float("-inf"))}
-        changed = {event.task: event for event in events if event.kind == "state" and event.task in tasks}
-        notices = [(tasks[one], notice_of(event, tasks[one], rules.states)) for one, event in changed.items()]
+        notices = []
+        for task_id, event in {event.task: event for event in events if event.kind == "state"}.items():
+            with suppress(UnknownTask):
+                task = self._store.task(task_id, now=float("-inf"))
+                notices.append((task, notice_of(event, task, rules.states)))
         self._reached = reached
+        if reached < last:
+            asyncio.get_running_loop().call_soon(self.look, rules)
         if since is None or any(notice is not None for _, notice in notices):
             with self._store.write() as writer:
                 writer.set(TOLD, reached)

@@ -39,18 +39,20 @@ def _process(life: Life | None, now: float) -> dict[str, Fact | None]:
 
 def _calls(activity: Activity) -> Calls | None:
     calls, last = activity.calls, activity.last_call
-    if last is None:
-        return None
-    # A provider's state outlives the call that it comes from, which is what the last call's status would not.
+    # A provider's state outlives the call that it comes from, and may come from something else than a call.
     refusing = [one for one in activity.providers.values() if one.state in ("auth", "limit")]
     worst = max(refusing, key=lambda one: (one.state == "auth", one.at), default=None)
+    if last is None and worst is None:
+        return None
+    begun = max((call.began for call in (*calls, *((last,) if last is not None else ()))), default=0.0)
     ended = max((one.at for one in activity.facts if one.kind == "model_call" and one.over), default=0.0)
-    begun = max(call.began for call in (*calls, last))
-    if worst is None:
-        status = last.status if last.over else 200 if ended else 0
-        return Calls(last.at, "vault", len(calls), begun, ended, status, last.provider)
-    status = 401 if worst.state == "auth" else 429
-    return Calls(last.at, "vault", len(calls), begun, max(ended, worst.at), status, worst.provider, worst.reset_at)
+    at = max(one.at for one in (last, worst) if one is not None)
+    if worst is not None:
+        status = 401 if worst.state == "auth" else 429
+        return Calls(at, "vault", len(calls), begun, max(ended, worst.at), status, worst.provider, worst.reset_at)
+    assert last is not None
+    status = last.status if last.over else 200 if ended else 0
+    return Calls(at, "vault", len(calls), begun, ended, status, last.provider)
 
 
 def _clearance(activity: Activity, now: float) -> Clearance | None:
@@ -68,3 +70,14 @@ def _spent(activity: Activity) -> Spent | None:
     first = min(reached, key=lambda one: one.at)
     kind = f"{first.limit} of the {first.whose}"
     return Spent(first.at, "vault", kind, first.used, first.most, activity.held)
+
+
+def cost_of(activity: Activity) -> float | None:
+    """Return what the task has cost in US dollars, None if that is not known."""
+    usage = activity.usage
+    return usage.cost_usd if usage is not None and usage.cost_known else None
+
+
+def landed(activity: Activity) -> frozenset[str]:
+    """Return the commits that the last pushes have brought into the gate."""
+    return frozenset(one.commit for one in activity.pushes if one.state == "landed" and one.commit)

@@ -6,13 +6,16 @@ from math import inf
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from terok.model.admission import Decision, Limits, Waiting, admit, outcomes
+from terok.model.state import STOPPING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from terok.model.task import Task
 
-Verb = Literal["start", "record", "deliver", "resume", "recover"]
+Verb = Literal["start", "stop", "record", "deliver", "resume", "recover"]
+WATCH: Final = 10.0
+"""Seconds between two looks at whether those who act on tasks still live."""
 COURTESY: Final = 3.0
 """Seconds that a front end which follows a run has to record its end by itself."""
 
@@ -42,6 +45,10 @@ class View(NamedTuple):
     """Tasks whose start was cut off."""
     interrupted: Collection[str] = ()
     """Tasks that ran when the machine, or everything of this user, was stopped."""
+    unwanted: Mapping[str, float] = {}
+    """Since when each task that runs is not to."""
+    leased: bool = False
+    """Some process is acting on a task; if it is killed, nothing tells."""
     not_before: Mapping[Act, float] = {}
     """When what has failed may be tried again."""
 
@@ -51,8 +58,8 @@ class Plan(NamedTuple):
 
     acts: list[Act]
     decisions: list[Decision]
-    follow: dict[str, str]
-    """Containers to follow, by task."""
+    follow: dict[str, Task]
+    """Tasks whose containers are to be followed, by id."""
     deadline: float | None
     idle: bool
     """Nothing runs, is queued or awaited: the controller may end."""
@@ -62,16 +69,14 @@ def plan(view: View) -> Plan:
     """Return what the controller has to do about a view."""
     wanted: list[Act] = []
     deadlines = [*view.doubts.values()]
-    follow = {}
-    for task in view.tasks:
-        if task.trashed is not None or task.archived is not None:
-            continue
-        if _runs(task):
-            follow[task.id] = task.container
-        act = _due(task, view)
-        if act is None:
-            continue
-        when = max(view.not_before.get(act, 0.0), _when(act, task))
+    if view.leased:
+        deadlines.append(view.now + WATCH)
+    live = [task for task in view.tasks if task.trashed is None and task.archived is None]
+    follow = {task.id: task for task in live if task.started is not None and task.process == "up"}
+    due = [(act, _when(act, task)) for task in live if (act := _due(task, view)) is not None]
+    due += [(Act("stop", task_id), at + STOPPING) for task_id, at in view.unwanted.items()]
+    for act, at in due:
+        when = max(view.not_before.get(act, 0.0), at)
         if when <= view.now:
             wanted.append(act)
         else:
@@ -84,10 +89,6 @@ def plan(view: View) -> Plan:
     next_look = min(deadlines, default=inf)
     idle = not (follow or acts or view.queue or view.busy or next_look != inf)
     return Plan(acts, decisions, follow, None if next_look == inf else next_look, idle)
-
-
-def _runs(task: Task) -> bool:
-    return task.started is not None and task.process == "up"
 
 
 def _due(task: Task, view: View) -> Act | None:
@@ -112,9 +113,12 @@ def _when(act: Act, task: Task) -> float:
 def _admitted(view: View, starting: Collection[str]) -> list[Decision]:
     """Return the decisions about the queue; what is being started or taken up again already holds its slot."""
     projects = {task.id: task.project for task in view.tasks}
-    working = [task.id for task in view.tasks if task.word == "working"]
+    working = [task.id for task in view.tasks if task.works]
     queued = {row.task for row in view.queue}
     held = {*working, *starting, *(task for task in view.busy if task in queued)}
-    rows = [row for row in view.queue if row.task not in view.busy]
+    later = {row.task: view.not_before.get(Act("start", row.task), 0.0) for row in view.queue}
+    rows = [row for row in view.queue if row.task not in view.busy and later[row.task] <= view.now]
     held_by = [projects.get(task, "") for task in sorted(held)]
-    return admit(rows, held_by, view.limits, view.disk_free, view.now, outcomes(view.tasks))
+    decisions = admit(rows, held_by, view.limits, view.disk_free, view.now, outcomes(view.tasks))
+    failed = [(task, when) for task, when in later.items() if when > view.now and task not in view.busy]
+    return decisions + [Decision(task, "time", "could not be started; is tried again", when) for task, when in failed]

@@ -24,7 +24,7 @@ class Processor:
 
         The first look, and one at a container without a control group of its own, say no.
         """
-        used, now = used_seconds(pid), time.monotonic()
+        used, now = used_seconds(pid) if pid else None, time.monotonic()
         if used is None:
             return False
         before = self._last.get(task)

@@ -64,7 +64,7 @@ class Reports:
                 self._watches.pop("file", None)
             elif what == "file":
                 self._read_soon()
-            elif changed_name == name:
+            elif changed_name in (name, ""):
                 self._watch_file()
 
         with suppress(OSError):

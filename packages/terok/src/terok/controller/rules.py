@@ -14,7 +14,6 @@ class Rules(NamedTuple):
     resume: bool
     keep_awake: bool
     desktop: bool
-    terminal: bool
     command: tuple[str, ...]
     states: frozenset[str]
     waits: dict[str, float]
@@ -28,7 +27,6 @@ def rules_from_json(kept: dict[str, Any]) -> Rules:
         kept["resume"],
         kept["keep_awake"],
         kept["desktop"],
-        kept["terminal"],
         tuple(kept["command"]),
         frozenset(kept["states"]),
         kept["waits"],

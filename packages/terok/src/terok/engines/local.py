@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from terok_util import TerokError
@@ -14,8 +14,17 @@ from terok_util import TerokError
 from terok.engines.probe import launched, probe
 from terok.engines.values import Started
 from terok.errors import TaskError
-from terok.integrations.executor import AgentRequest, AgentRoster, AgentRunner, Outcome, load_record, reported_delivery, task_dir
-from terok.integrations.sandbox import ContainerState, EngineTimeout
+from terok.integrations.executor import (
+    AgentRequest,
+    AgentRoster,
+    AgentRunner,
+    Conversation,
+    Outcome,
+    load_record,
+    reported_delivery,
+    task_dir,
+)
+from terok.integrations.sandbox import ContainerState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +33,6 @@ if TYPE_CHECKING:
     from terok.integrations.executor import Delivery, RunRecord, RunResult
     from terok.model.facts import Process, Silence
 
-LAUNCH_SLACK = 180.0
-"""Seconds beyond an agent's own time limit, for the clone before it and the hand-over after it."""
 LONGEST = 7 * 24 * 3600.0
 TIMED_OUT = 124
 HAND_OVER_SECONDS = 300.0
@@ -88,32 +95,31 @@ class LocalEngine:
         """Ask Podman once for all of them."""
         return probe(containers)
 
-    def wait_until_ready(self, container: str) -> None:
-        """Wait for the word of the start script."""
-        self.runner.wait_until_ready(container)
+    def wait_until_ready(self, container: str, since: float) -> None:
+        """Wait for the word of the start script, as it was printed since a moment."""
+        self.runner.wait_until_ready(container, since=datetime.fromtimestamp(since, UTC).isoformat())
 
     def started_at(self, container: str) -> float | None:
         """Ask Podman when the container was last started."""
         return self.runner.runtime.container(container).started_at
 
-    def follow(self, container: str, on_line: Callable[[str], None]) -> Outcome:
-        """Pass on the output to the end; TaskError if the container is not there."""
-        record = _record(container)
-        begun = datetime.fromisoformat(record.started).timestamp()
-        limit = LONGEST if not record.continue_command else record.timeout + LAUNCH_SLACK
-        left = max(begun + limit - time.time(), _RECENT)
+    def follow(self, container: str, on_line: Callable[[str], None], *, timeout: float) -> int:
+        """Pass on the output to the end, in the file that Podman's monitor writes."""
         here = self.runner.runtime.container(container)
-        try:
-            code = here.follow_logs(on_line, timeout=left)
-            return Outcome(code if code is not None else here.wait(timeout=_RECENT), timed_out=code == TIMED_OUT)
-        except EngineTimeout:
-            self.stop(container, 20)
-            return Outcome(TIMED_OUT, timed_out=True)
+        conversation = Conversation(container, AgentRoster.shared())
+
+        def take(line: str) -> None:
+            if not conversation.known:  # its id is kept, so that a restart goes on with the right one
+                conversation.feed(line.encode("utf-8", "surrogateescape") + b"\n")
+            on_line(line)
+
+        code = here.follow_logs(take, timeout=timeout)
+        return code if code is not None else here.wait(timeout=_RECENT)
 
     def stop(self, container: str, timeout: int) -> None:
         """Stop a container, with time for its commits to reach the gate."""
-        with _renaming_told(container):
-            self.runner.stop(container, timeout=timeout)
+        _refuse_renamed(container)  # what is not there counts as stopped
+        self.runner.stop(container, timeout=timeout)
 
     def restart(self, container: str, prompt: str | None = None) -> None:
         """Start a container again; with a prompt its agent goes on in the same conversation."""
@@ -129,12 +135,9 @@ class LocalEngine:
         self.runner.wait_for_exit(container, timeout=HAND_OVER_SECONDS)
         return reported_delivery(self.runner.sandbox, container)
 
-    def send(self, container: str, text: str) -> str:
-        """Refuse: no bundled agent takes input while it works on a prompt."""
-        raise TaskError(
-            f"the agent in {container} takes no more input while it works",
-            hint="`terok task followup` gives it a prompt for when it has ended its turn",
-        )
+    def send(self, container: str, text: str) -> None:
+        """Type a message to the agent in the container's terminal; RequestError if none takes it now."""
+        self.runner.send(container, text)
 
     def result(self, container: str, *, exit_code: int, duration: float) -> RunResult:
         """Return what a run that has ended has brought."""
@@ -174,10 +177,10 @@ class LocalEngine:
         """Return the command that opens the container's tmux session."""
         return self.runner.login_command(container, agent=agent, model=model)
 
-    def remove(self, container: str) -> None:
-        """Remove a container, its tokens and records."""
+    def remove(self, container: str, *, force: bool = False) -> None:
+        """Remove a container, its tokens and records; the executor refuses if work would be lost, unless `force`."""
         _refuse_renamed(container)
-        self.runner.remove(container, force=True)
+        self.runner.remove(container, force=force)
 
 
 @contextmanager

@@ -43,10 +43,15 @@ def launched() -> dict[str, ContainerSummary]:
     return by_name | {row.labels[SANDBOX_LABEL]: row for row in by_name.values()}
 
 
-def fact_of(row: ContainerSummary | None, now: float) -> Process:
-    """Return what a row of Podman's listing says; one that was made and never started has not begun: it is gone."""
+def fact_of(row: ContainerSummary | None, now: float) -> Process | Silence:
+    """Return what a row of Podman's listing says; one that was made and never started has not begun: it is gone.
+
+    A state in between, such as that of a container which Podman is removing, says nothing yet.
+    """
     if row is not None and row.state in _UP:
         return Process(now, SOURCE, "up", since=row.started)
     if row is not None and row.state is ContainerState.EXITED:
         return Process(now, SOURCE, "exited", row.exit_code, row.ended)
+    if row is not None and row.state is not ContainerState.CREATED:
+        return Silence(now, SOURCE, f"podman says that its container is {row.state}")
     return Process(now, SOURCE, "gone")

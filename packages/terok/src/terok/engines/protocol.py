@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok.engines.values import Launch, Started
-    from terok.integrations.executor import Delivery, Outcome, RunResult
+    from terok.integrations.executor import Delivery, RunResult
     from terok.model.facts import Process, Silence
 
 
@@ -25,16 +25,16 @@ class Engine(Protocol):
         An engine that does not answer is `Silence`, which is never read as "not there".
         """
 
-    def wait_until_ready(self, container: str) -> None:
-        """Wait until the repository is there and the agent can work; the container is stopped if that fails."""
+    def wait_until_ready(self, container: str, since: float) -> None:
+        """Wait until a container that was started at `since` has its repository; it is stopped if that fails."""
 
     def started_at(self, container: str) -> float | None:
         """Return when a container was last started, in seconds since the epoch; None if it never was."""
 
-    def follow(self, container: str, on_line: Callable[[str], None]) -> Outcome:
-        """Call `on_line` for each line until the container has ended; an exception, Ctrl-C too, ends only that.
+    def follow(self, container: str, on_line: Callable[[str], None], *, timeout: float) -> int:
+        """Call `on_line` for each line until the container has ended, and return its exit code.
 
-        A container that runs far beyond its own time limit is stopped.
+        An exception, Ctrl-C too, ends only the following; TimeoutError after `timeout` seconds.
         """
 
     def stop(self, container: str, timeout: int) -> None:
@@ -46,7 +46,7 @@ class Engine(Protocol):
     def hand_over(self, container: str) -> Delivery:
         """Have a container that has ended hand its work to the gate once more; return what it has handed over."""
 
-    def send(self, container: str, text: str) -> str:
+    def send(self, container: str, text: str) -> None:
         """Give a working agent more input; RequestError if it takes none."""
 
     def result(self, container: str, *, exit_code: int, duration: float) -> RunResult:
@@ -67,5 +67,5 @@ class Engine(Protocol):
     def login_command(self, container: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         """Return the command that opens a terminal in a container."""
 
-    def remove(self, container: str) -> None:
-        """Remove a container with everything kept for it; its work must be elsewhere by then."""
+    def remove(self, container: str, *, force: bool = False) -> None:
+        """Remove a container with everything kept for it; refuse, unless `force`, if work would be lost with it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from terok_util import safe_text
+from terok_util import did_you_mean, safe_text
 
 from terok.errors import AmbiguousTask, BadName, UnknownTask
 from terok.model.ids import normalize, short_ids
@@ -21,8 +21,9 @@ MAX_TASK = 60
 _SHOWN = 8
 """Candidates that an error lists."""
 
-# Both become parts of container names, branches and directories, so lower case only.
-_PROJECT = re.compile(rf"[a-z0-9](?:[a-z0-9_.-]{{0,{MAX_PROJECT - 2}}}[a-z0-9])?")
+# Both become parts of container names, branches and directories, so lower case only. A dot is in the names of mirrors
+# that belong to a project beside its own.
+_PROJECT = re.compile(rf"[a-z0-9](?:[a-z0-9_-]{{0,{MAX_PROJECT - 2}}}[a-z0-9])?")
 _TASK = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_TASK - 2}}}[a-z0-9])?")
 
 
@@ -48,7 +49,7 @@ def check_project_name(name: str) -> str:
     if _PROJECT.fullmatch(name) is None:
         raise BadName(
             f"invalid project name {safe_text(name, limit=80)!r}",
-            hint=f"use 1 to {MAX_PROJECT} of a-z 0-9 _ . - and begin and end with a letter or digit",
+            hint=f"use 1 to {MAX_PROJECT} of a-z 0-9 _ - and begin and end with a letter or digit",
         )
     return name
 
@@ -108,7 +109,8 @@ def resolve(address: Address, candidates: Iterable[Candidate]) -> str:
         return found[0].id
     said = f"{address.project}/{address.task}" if address.project else address.task
     if not found:
-        raise UnknownTask(f"there is no task {said}", hint="see `terok task list`")
+        known = [one.name for one in eligible]
+        raise UnknownTask(f"there is no task {said}", hint=did_you_mean(address.task, known, "see `terok task list`"))
     short = short_ids(one.id for one in everyone)
     raise AmbiguousTask(
         f"{said} fits {len(found)} tasks: {_listed(found, short)}", hint="give more characters of its id"

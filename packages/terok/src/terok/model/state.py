@@ -63,6 +63,8 @@ class TaskState:
     doubt_at: float | None = None
     unread: bool = False
     also: tuple[str, ...] = ()
+    works: bool = False
+    """Whether anything proves work, whatever else holds: such a task has a slot."""
 
 
 def judge(facts: Facts, claims: Claims, now: float, *, watched: bool = False) -> TaskState:
@@ -91,6 +93,7 @@ def judge(facts: Facts, claims: Claims, now: float, *, watched: bool = False) ->
         None if until == inf else until,
         unread=word not in ("working", "queued", "unknown") and since > facts.seen,
         also=tuple(one for one in WORDS if one in held and one != word and one in ATTENTION),
+        works="working" in held,
     )
 
 

@@ -14,7 +14,7 @@ OperationState = Literal["open", "done", "undone", "expired"]
 class Task(NamedTuple):
     """One task. Times are seconds since the epoch; None means not yet, or not known.
 
-    The last eight fields are the state as it was last judged.
+    The last nine fields are the state as it was last judged.
     """
 
     id: str
@@ -50,6 +50,8 @@ class Task(NamedTuple):
     process: str = "gone"
     reason: str = ""
     """The first piece of evidence, for lists."""
+    works: bool = False
+    """Whether anything proves work, whatever the word is: the task has a slot."""
 
 
 class Event(NamedTuple):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from terok.services.deletion import deliver, save_output
+from terok.errors import TaskError
+from terok.model.facts import Silence
+from terok.services.deletion import deliver, removing, save_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,18 +16,26 @@ if TYPE_CHECKING:
 
 def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Remove the container, once its work and its output are elsewhere."""
-    task = tasks.store.task(str(details["task"]))
-    save_output(tasks, task)
-    deliver(tasks, task)
-    with tasks.store.write() as writer:
-        writer.change(task.id, "archived", desired="archived", archived=task.archived or writer.at)
-    tasks.engine(task).remove(task.container)
+    with removing(tasks, str(details["task"]), "archived") as task:
+        engine = tasks.engine(task)
+        fact = engine.probe({task.id: task.container})[task.id]
+        if isinstance(fact, Silence):
+            raise TaskError(f"it is not known what task {task.id} is doing: {fact.text}", hint="try again")
+        if fact.word != "gone":
+            if not save_output(tasks, task):
+                raise TaskError(f"the output of task {task.id} could not be saved", hint="try again")
+            deliver(tasks, task)
+            engine.remove(task.container)
+        with tasks.store.write() as writer:
+            writer.change(task.id, "archived", archived=task.archived or writer.at)
 
 
 def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Put the task among the others again; `restart` makes a container for its workspace."""
+    task_id = str(details["task"])
     with tasks.store.write() as writer:
-        writer.change(str(details["task"]), "restored", desired="stopped", archived=None)
+        if writer.task(task_id).desired == "archived":
+            writer.change(task_id, "restored", desired="stopped", archived=None)
 
 
 def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:

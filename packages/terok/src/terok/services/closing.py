@@ -67,7 +67,7 @@ def _next(result: RunResult, short: str) -> Iterator[str]:
     if result.commits:
         yield f"terok review {short} && terok promote {short}"
     elif not result.delivery.complete:
-        yield f"terok login {short}"
+        yield f"terok task restart {short}"
     yield f'terok task followup {short} "…"'
     yield f"terok task logs {short}"
     yield f"terok task delete {short}"

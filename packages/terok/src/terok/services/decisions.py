@@ -32,7 +32,8 @@ class Decisions(Gates):
     def refresh(self, scope: str) -> None:
         """Record for the tasks of a scope what they have in the gate now."""
         here = [task for task in self.everyone if (task.scope or task.project) == scope]
-        facts = {task.id: self._service.pushed(task) for task in here if task.trashed is None}
+        self.look_again(scope)
+        facts = {task.id: self._service.pushed(task, self) for task in here if task.trashed is None}
         with self._service.store.write() as writer:
             for task_id, fact in facts.items():
                 writer.observe(task_id, pushed=fact)

@@ -6,44 +6,65 @@ Every step may have been done before: a kill at any point loses nothing, and the
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from terok_util import TerokError
 
-from terok.errors import TaskError, UnknownTask
+from terok.errors import TaskBusy, TaskError, UnknownTask
 from terok.model.facts import Silence
 from terok.services.marked import MARKER, move_marked, remove_marked
+from terok.store import own_lease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok.model.task import Task
+    from terok.model.task import Desired, Task
     from terok.services.task_ends import TaskEnds
 
 
 def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Delete the task so that `take_back` can bring it back as it was."""
-    task = tasks.store.task(str(details["task"]))
-    if task.ended is None or task.process == "up" or _is_queued(tasks, task):
-        tasks.stop(task)
-    save_output(tasks, task)
-    deliver(tasks, task)
-    if os.path.lexists(tasks.directory(task) / MARKER) or os.path.lexists(tasks.trash(task)):
-        move_marked(tasks.directory(task), tasks.trash(task), task.id)
+    with removing(tasks, str(details["task"]), "trashed") as task:
+        tasks.bring_down(task)
+        save_output(tasks, task)
+        deliver(tasks, task)
+        if os.path.lexists(tasks.directory(task) / MARKER) or os.path.lexists(tasks.trash(task)):
+            move_marked(tasks.directory(task), tasks.trash(task), task.id)
+        with tasks.store.write() as writer:
+            if writer.task(task.id).trashed is None:
+                writer.change(task.id, "deleted", trashed=writer.at)
+
+
+@contextmanager
+def removing(tasks: TaskEnds, task_id: str, desired: Desired) -> Iterator[Task]:
+    """Keep everybody else from acting on a task while the block takes it away; nothing starts it from here on."""
     with tasks.store.write() as writer:
-        if writer.task(task.id).trashed is None:
-            writer.change(task.id, "deleted", desired="trashed", trashed=writer.at)
+        if not writer.take_lease(task_id, own_lease()):
+            raise TaskBusy(f"another process is at work on task {task_id}", hint=f"see `terok task why {task_id}`")
+        writer.dequeue(task_id)
+        if writer.task(task_id).desired != desired:
+            writer.change(task_id, "removing", desired=desired)
+    try:
+        yield tasks.store.task(task_id)
+    finally:
+        with tasks.store.write() as writer:
+            writer.drop_lease(task_id)
 
 
 def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
-    """Bring the task back; it does not run, whatever it did before."""
+    """Bring the task back, which runs only if its deletion did not get as far as stopping it."""
     task = tasks.store.task(str(details["task"]))
     if os.path.lexists(tasks.trash(task)):
         move_marked(tasks.trash(task), tasks.directory(task), task.id)
     with tasks.store.write() as writer:
         taken = any(one.name == task.name and one.project == task.project for one in writer.candidates())
         name = task.name if task.trashed is None or not taken else f"{task.name[:50]}-{task.id}"
-        writer.change(task.id, "restored", desired="stopped", trashed=None, name=name)
+        if writer.task(task.id).desired != "trashed":
+            return
+        runs = task.trashed is None and task.ended is None and task.process == "up"
+        writer.change(task.id, "restored", desired="running" if runs else "stopped", trashed=None, name=name)
 
 
 def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
@@ -54,7 +75,7 @@ def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
         return
     if task.trashed is None:
         return
-    tasks.engine(task).remove(task.container)
+    tasks.engine(task).remove(task.container, force=True)
     remove_marked(tasks.trash(task), task.id)
     with tasks.store.write() as writer:
         writer.forget_task(task.id)
@@ -76,15 +97,11 @@ def deliver(tasks: TaskEnds, task: Task) -> None:
         tasks.say(f"note: not all work of task {task.id} is in the gate, and stays in its workspace: {error}")
 
 
-def save_output(tasks: TaskEnds, task: Task) -> None:
-    """Keep what the task has printed beside its workspace, for when its container is gone."""
-    directory = tasks.directory(task)
-    if (directory / MARKER).exists():
-        tasks.engine(task).save_output(task.container, directory / OUTPUT)
+def save_output(tasks: TaskEnds, task: Task) -> bool:
+    """Keep what the task has printed beside its workspace, for when its container is gone; returns whether it is."""
+    place = tasks.directory(task) / OUTPUT
+    saved = (place.parent / MARKER).exists() and tasks.engine(task).save_output(task.container, place)
+    return saved or place.exists()
 
 
 OUTPUT = "output.log"
-
-
-def _is_queued(tasks: TaskEnds, task: Task) -> bool:
-    return any(row.task == task.id for row in tasks.store.queue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from terok.model.task import Event, Task
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _AT_A_TIME = 1000
+_PAUSE = 0.2
+"""Seconds before a controller that has ended is started again."""
 
 
 def events(*, follow: bool = False, after: int | None = None) -> Iterator[Snapshot | Event]:
@@ -21,11 +24,11 @@ def events(*, follow: bool = False, after: int | None = None) -> Iterator[Snapsh
     controller is started for that; one that ends is followed by the next, from the same place. Raises ControllerError,
     StoreError.
     """
-    if follow:
-        while True:
-            for happened in _followed(after):
-                after = happened.seq
-                yield happened
+    while follow:
+        for happened in _followed(after):
+            after = happened.seq
+            yield happened
+        time.sleep(_PAUSE)
     with Store(create=False) as store:
         seq = after or 0
         while found := store.events_after(seq, _AT_A_TIME):

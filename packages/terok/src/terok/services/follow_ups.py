@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from terok_util import UsageError
 
 from terok.errors import TaskBusy
+from terok.services.task_creation import check_text
 from terok.services.task_ends import TaskEnds
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class FollowUps(TaskEnds):
 
     def follow_up(self, task: Task, text: str) -> int:
         """Write a prompt for when the task's turn has ended, and return its number."""
-        if not text.strip():
+        if not check_text(text).strip():
             raise UsageError("the prompt is empty", hint='say what to do next: `terok task followup TASK "…"`')
         if task.mode != "headless":
             raise UsageError(
@@ -51,6 +52,7 @@ class FollowUps(TaskEnds):
         """Start a task that has ended with its next follow-up and return that; None if it runs, or nothing waits.
 
         Two that try at once deliver it once: it is claimed together with the start, and waits again if that fails.
+        None also if the task has to wait for a slot.
         """
         chosen = next(iter(self.waiting(task)), None)
         if chosen is None:
@@ -59,33 +61,31 @@ class FollowUps(TaskEnds):
             self.restart(self.store.task(task.id), chosen.text, follow_up=chosen.id)
         except TaskBusy:
             return None
-        except BaseException:
-            with self.store.write() as writer:
-                writer.move_follow_up(chosen.id, "sent", "written")
-            raise
-        with self.store.write() as writer:
-            writer.move_follow_up(chosen.id, "sent", "seen")
         return chosen
 
-    def send(self, task: Task, text: str) -> str:
-        """Give a working agent more input now, and return how; the executor refuses if its agent takes none.
+    def send(self, task: Task, text: str) -> None:
+        """Give a working agent more input now; the executor refuses if its agent takes none.
 
         It is recorded as a follow-up of its own kind, delivered or not at all.
         """
-        if not text.strip():
+        if not check_text(text).strip():
             raise UsageError("there is nothing to send")
+        if task.mode == "headless":
+            raise UsageError(
+                f"the agent of task {task.id} takes no more input while it works on its prompt",
+                hint=f'`terok task followup {task.id} "…"` gives it one for when it has ended',
+            )
         with self.store.write() as writer:
             number = writer.follow_up(task.id, text, "steer")
             writer.move_follow_up(number, "written", "sent")
         try:
-            how = self.engine(task).send(task.container, text)
+            self.engine(task).send(task.container, text)
         except BaseException:
             with self.store.write() as writer:
                 writer.move_follow_up(number, "sent", "taken_back")
             raise
         with self.store.write() as writer:
             writer.move_follow_up(number, "sent", "seen")
-        return how
 
     def _refuse_other(self, task: Task, number: int) -> None:
         if all(one.id != number for one in self.store.follow_ups(task.id)):

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from terok_util import TerokError, safe_text
+from terok_util import TerokError, read_tail, safe_text
 
 from terok.errors import TaskError, UnknownTask
-from terok.integrations.sandbox import GitGate, SandboxConfig, pusher, run_git
+from terok.integrations.sandbox import GitGate, SandboxConfig, mirror_path, pusher, run_git
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from terok.services.tasks_base import TaskBase
 
 _COMMIT = re.compile(r"[0-9a-f]{4,64}")
+_PUSHER = re.compile(r"[0-9a-f]+ [0-9a-f]+ [^<]*<([^>]*)> ")
+"""The beginning of a line of git's log of a ref."""
+_LOG_TAIL = 16384
 _SHOWN = 8
 
 
@@ -41,6 +44,7 @@ class Gates:
         self._config = config or SandboxConfig.load()
         self._tasks = tasks
         self.everyone = tasks.store.tasks(trashed=True)
+        self._known: dict[str, dict[str, tuple[str, NewWork]]] = {}
 
     def open(self, scope: str) -> GitGate:
         """Return the gate of a scope; GateError if there is none."""
@@ -69,28 +73,37 @@ class Gates:
         rows, failed = [], []
         for scope in self.scopes(project):
             try:
-                gate = self.open(scope)
-                rows += [Work(scope, one.branch, self._owner(gate, one.branch), one) for one in gate.new_work()]
+                rows += [Work(scope, name, owner, work) for name, (owner, work) in self._new_work(scope).items()]
             except TerokError as error:
                 failed.append(error)
         return rows, failed
 
+    def look_again(self, scope: str) -> None:
+        """Forget what was read of a gate."""
+        self._known.pop(scope, None)
+
+    def _new_work(self, scope: str) -> dict[str, tuple[str, NewWork]]:
+        """Return the branches of a scope with new work, and the task that each belongs to; read once."""
+        if scope not in self._known:
+            gate = self.open(scope)
+            self._known[scope] = {one.branch: (self._owner(gate, one.branch), one) for one in gate.new_work()}
+        return self._known[scope]
+
     def of_task(self, task: Task, branch: str | None = None) -> Work:
         """Return the branch of a task that is to be reviewed; TaskError if it has pushed nothing, or several."""
         scope = task.scope or task.project
-        try:
-            gate = self.open(scope)
-        except TerokError:
-            raise _nothing(task) from None
-        new = {one.branch: one for one in gate.new_work()}
-        mine = [name for name in new if self._owner(gate, name) == task.id]
+        if not mirror_path(self._config.gate_base_path, scope).exists():
+            raise _nothing(task)
+        gate = self.open(scope)
+        new = self._new_work(scope)
+        mine = [name for name, (owner, _) in new.items() if owner == task.id]
         if branch is not None:
             if branch not in gate.branch_heads():
                 raise TaskError(
                     f"the gate of {scope} has no branch {safe_text(branch, limit=80)}",
                     hint=f"`terok review {task.id}` shows what the task has pushed",
                 )
-            return Work(scope, branch, task.id, new.get(branch))
+            return Work(scope, branch, task.id, new[branch][1] if branch in new else None)
         # Its own branch first, then what it has pushed under names of its own choice, then what was not committed.
         ranked = sorted(mine, key=lambda name: (name != task.branch, name.startswith(_WIP), name))
         if not ranked:
@@ -103,14 +116,22 @@ class Gates:
                 f"task {task.id} has pushed {len(named)} branches: {', '.join(map(safe_text, named[:_SHOWN]))}",
                 hint=f"say which: `terok review {task.id} --branch {safe_text(named[0])}`",
             )
-        return Work(scope, ranked[0], task.id, new[ranked[0]], tuple(ranked[1:]))
+        return Work(scope, ranked[0], task.id, new[ranked[0]][1], tuple(ranked[1:]))
 
     def of_name(self, what: str, project: str | None = None) -> Work:
         """Return the branch that has this name or holds this commit; UnknownTask if there is none, or several."""
-        scopes = self.scopes(project)
-        found = [(scope, what) for scope in scopes if what in self.open(scope).branch_heads()]
-        if not found and _COMMIT.fullmatch(what):
-            found = [(scope, branch) for scope in scopes for branch in self._holding(scope, what)]
+        found: list[tuple[str, str]] = []
+        failed = []
+        for scope in self.scopes(project):
+            try:
+                if what in self.open(scope).branch_heads():
+                    found.append((scope, what))
+                elif _COMMIT.fullmatch(what):
+                    found += [(scope, branch) for branch in self._holding(scope, what)]
+            except TerokError as error:  # a damaged gate hides no other one
+                failed.append(error)
+        if not found and failed:
+            raise failed[0]
         if not found:
             raise UnknownTask(
                 f"no task, branch or commit is called {safe_text(what, limit=80)!r}",
@@ -123,9 +144,8 @@ class Gates:
                 hint="name the project with --project, or the task",
             )
         ((scope, branch),) = found
-        gate = self.open(scope)
-        work = next((one for one in gate.new_work() if one.branch == branch), None)
-        return Work(scope, branch, self._owner(gate, branch), work)
+        owner, work = self._new_work(scope).get(branch) or (self._owner(self.open(scope), branch), None)
+        return Work(scope, branch, owner, work)
 
     def _holding(self, scope: str, commit: str) -> Sequence[str]:
         """Return the branches with new work that hold a commit, those whose tip it is first and alone."""
@@ -134,7 +154,7 @@ class Gates:
         oid = asked.text.strip()
         if asked.returncode or not oid:
             return []
-        rows = {one.branch: one.tip for one in gate.new_work()}
+        rows = {name: work.tip for name, (_, work) in self._new_work(scope).items()}
         if at_tip := [branch for branch, tip in rows.items() if tip == oid]:
             return at_tip
         listed = run_git("for-each-ref", "--format=%(refname)", f"--contains={oid}", "refs/heads/", git_dir=gate.path)
@@ -142,14 +162,15 @@ class Gates:
         return [branch for branch in rows if branch in holding]
 
     def _owner(self, gate: GitGate, branch: str) -> str:
-        """Return the task that a branch belongs to: by its name, else by who has pushed to it last."""
+        """Return the task that a branch belongs to: who has pushed to it last by the gate's log, else by its name."""
         here = {task.id: task for task in self.everyone if (task.scope or task.project) == gate.scope}
+        last = read_tail(gate.path / "logs/refs/heads" / branch, _LOG_TAIL).rstrip("\n").rpartition("\n")[2]
+        who = found[1] if (found := _PUSHER.match(last)) is not None else ""
+        for task in here.values():
+            if pusher(task.container) == who:
+                return task.id
         name = branch.removeprefix(_WIP).removeprefix("terok/").partition("-")[0]
-        if name in here and branch.startswith("terok/"):
-            return name
-        words = ("-g", "--max-count=1", "--format=%ge", f"refs/heads/{branch}", "--")
-        who = run_git("log", *words, git_dir=gate.path, check=False).text.strip()
-        return next((task.id for task in here.values() if pusher(task.container) == who), "")
+        return name if name in here and branch.startswith("terok/") else ""
 
 
 _WIP = "terok/wip/"

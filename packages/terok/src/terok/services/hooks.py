@@ -62,8 +62,9 @@ def run_hook(store: Store, task: Task, project: Project, point: Point, directory
     if command is None:
         return None
     with store.write() as writer:
-        if not claim(writer, task, point):
-            return None
+        number = claim(writer, task, point)
+    if number is None:
+        return None
     began = time.monotonic()
     code, said, output = _carry_out(command, project, hook_environment(task, point), project.hooks.timeout)
     file = None
@@ -73,7 +74,7 @@ def run_hook(store: Store, task: Task, project: Project, point: Point, directory
     result = HookResult(point, code, time.monotonic() - began, said, file)
     with store.write() as writer:
         ended = {"exit_code": code, "seconds": round(result.seconds, 3), "said": said, "output": str(file or "")}
-        writer.event(task.id, "hook", point=point, run=_run(task), state="ended", **ended)
+        writer.event(task.id, "hook", point=point, run=number, state="ended", **ended)
     if result.failed and point == "pre_start":
         raise ProjectError(
             f"the hook pre_start of project {project.name} {_ending(result)}: {said}", hint=f"see {file}"
@@ -81,16 +82,26 @@ def run_hook(store: Store, task: Task, project: Project, point: Point, directory
     return result
 
 
-def claim(writer: Writer, task: Task, point: Point) -> bool:
-    """Record that a hook begins, unless that is recorded already; returns whether it was not."""
+def claim(writer: Writer, task: Task, point: Point) -> int | None:
+    """Record that a hook begins, and return the number of its run.
+
+    None if that is recorded already, or if `task.started` belongs to no run: a task stopped in the queue has none.
+    """
+    runs = writer.rows(
+        "SELECT max(seq) FROM events WHERE task = ? AND kind = 'starting'"
+        " AND abs(json_extract(data, '$.started') - ?) < 1e-4",
+        *(task.id, task.started),
+    )
+    number: int | None = runs[0][0]
     found = writer.rows(
         "SELECT 1 FROM events WHERE task = ? AND kind = 'hook'"
         " AND json_extract(data, '$.point') = ? AND json_extract(data, '$.run') = ? LIMIT 1",
-        *(task.id, point, _run(task)),
+        *(task.id, point, number),
     )
-    if not found:
-        writer.event(task.id, "hook", point=point, run=_run(task), state="begun")
-    return not found
+    if number is None or found:
+        return None
+    writer.event(task.id, "hook", point=point, run=number, state="begun")
+    return number
 
 
 def hook_environment(task: Task, point: Point) -> dict[str, str]:
@@ -138,7 +149,3 @@ def _carry_out(
 
 def _ending(result: HookResult) -> str:
     return "did not end" if result.exit_code is None else f"failed with exit code {result.exit_code}"
-
-
-def _run(task: Task) -> str:
-    return f"{task.started or 0:.6f}"

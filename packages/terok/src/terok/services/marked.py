@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class Marker:
 def make_marked(directory: Path, task: str) -> Marker:
     """Make a directory with a marker, or return that of one that is there; TaskError if it is not this task's."""
     ensure_dir(directory)
-    if any(directory.iterdir()):
+    # A kill while the marker was written leaves its draft.
+    if any(not (entry.name.startswith(f".{MARKER}.") and entry.suffix == ".tmp") for entry in directory.iterdir()):
         return read_marker(directory, task)
     marker = Marker(task, os.urandom(16).hex(), directory.lstat().st_ino)
     write_sensitive_file(directory / MARKER, json.dumps(asdict(marker)) + "\n")
@@ -101,3 +103,19 @@ def _remove(path: Path) -> None:
 
 def _not_ours(directory: Path, why: str) -> TaskError:
     return TaskError(f"{directory} is left alone: {why}", hint="look at it, and remove it yourself if it is yours to")
+
+
+def mark_again(directory: Path, task: str) -> None:
+    """Give a task's directory a new marker, where a restored backup has an old one or none.
+
+    TaskError for a link, and for a directory whose marker names another task.
+    """
+    facts = directory.lstat()
+    if not stat.S_ISDIR(facts.st_mode):
+        raise _not_ours(directory, "it is a link, or no directory")
+    with suppress(OSError, ValueError):
+        raw = json.loads(read_private(directory / MARKER, _MAX_BYTES, forbidden=0o022))
+        if isinstance(raw, dict) and raw.get("task") not in (None, task):
+            raise _not_ours(directory, "the marker in it is that of another task")
+    marker = Marker(task, os.urandom(16).hex(), facts.st_ino)
+    write_sensitive_file(directory / MARKER, json.dumps(asdict(marker)) + "\n")

@@ -6,20 +6,24 @@ after it was interrupted at any step, `take_back`, and `give_up`, after which it
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 
-from terok.errors import TaskError
+from terok.errors import TaskBusy, TaskError
 from terok.store import Lease, is_alive, own_lease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok.model.task import Operation
+    from terok.model.task import Operation, OperationState
     from terok.services.task_ends import TaskEnds
+    from terok.store import Writer
+    from terok.store.reading import Reading
 
 KINDS: Final = {
     "task.delete": "terok.services.deletion",
@@ -28,6 +32,8 @@ KINDS: Final = {
     "project.delete": "terok.services.project_deletion",
 }
 """The module of every kind."""
+_KEPT: Final = frozenset({"task.archive"})
+"""Kinds whose operations can be taken back for ever."""
 DAY: Final = 86400.0
 _MANY: Final = 100_000
 
@@ -42,14 +48,28 @@ class Operations:
     def run(self, verb: str, subject: str, summary: str, kind: str, details: Mapping[str, Any]) -> int:
         """Record an operation, carry it out, and return its number.
 
-        Whatever is raised on the way, what was done until then can be taken back, and `finish` goes on with it.
+        One with the same inverse that was cut off is gone on with. If it fails, what was done until then is
+        taken back; after a kill, `finish` goes on with it.
+
+        Raises:
+            TaskBusy: Another process is at it.
         """
         inverse = {"kind": kind, **details}
-        expires = time.time() + self._tasks.keep_days * DAY
+        expires = None if kind in _KEPT else time.time() + self._tasks.keep_days * DAY
         with self._store.write() as writer:
-            number = writer.record_operation(verb, subject, summary, inverse, expires=expires)
-            writer.set(_lease(number), own_lease())
-        self._carry_out(number, inverse)
+            number = next((one.id for one in self._same(writer, inverse) if one.state == "open"), None)
+            if number is None:
+                number = writer.record_operation(verb, subject, summary, inverse, expires=expires)
+            lease = self._take(writer, number, "open")
+        try:
+            self._carry_out(number, inverse)
+        except BaseException:
+            with suppress(TerokError):
+                _module(inverse).take_back(self._tasks, inverse)
+                self._move(number, "open", "undone")
+            raise
+        finally:
+            self._drop(number, lease)
         self._tasks.wake_controller()
         return number
 
@@ -58,30 +78,48 @@ class Operations:
         return self._store.operations(_MANY if limit is None else limit)
 
     def undo(self, number: int | None = None) -> Operation:
-        """Take an operation back, by default the last that can be; TaskError if that is not possible."""
+        """Take an operation back, by default the last that can be, with all that would be taken back by the same.
+
+        TaskError if that is not possible, TaskBusy if it is being carried out.
+        """
         operation = self._chosen(number)
         if operation.state in ("undone", "expired"):
             raise TaskError(f"operation {operation.id} is {operation.state} already", hint="see `terok op log`")
-        _module(operation).take_back(self._tasks, operation.inverse)
         with self._store.write() as writer:
-            for before in ("open", "done"):
-                writer.move_operation(operation.id, before, "undone")
-            writer.set(_lease(operation.id), None)
+            lease = self._take(writer, operation.id, "open", "done")
+        try:
+            _module(operation.inverse).take_back(self._tasks, operation.inverse)
+            with self._store.write() as writer:
+                for one in self._same(writer, operation.inverse):
+                    writer.move_operation(one.id, one.state, "undone")
+        finally:
+            self._drop(operation.id, lease)
         return operation
 
     def finish(self) -> list[TerokError]:
         """Go on with operations whose process has ended in the middle; return what still goes wrong."""
         failed = []
         for operation in self.log():
-            if operation.state == "open" and not self._is_held(operation.id):
-                try:
-                    self._carry_out(operation.id, operation.inverse)
-                except TerokError as error:
-                    failed.append(error)
+            if operation.state != "open":
+                continue
+            try:
+                with self._store.write() as writer:
+                    lease = self._take(writer, operation.id, "open")
+            except TaskBusy:
+                continue
+            try:
+                self._carry_out(operation.id, operation.inverse)
+            except TerokError as error:
+                failed.append(error)
+            finally:
+                self._drop(operation.id, lease)
         return failed
 
     def expire(self, now: float) -> float | None:
-        """Give up what was to be kept until `now`; return when the next one is due, None if there is none."""
+        """Give up what was to be kept until `now`; return when the next one is due, None if there is none.
+
+        One that fails is said, and stays for the next time.
+        """
         due = None
         for operation in self.log():
             if operation.state not in ("open", "done") or operation.expires is None:
@@ -89,28 +127,31 @@ class Operations:
             if operation.expires > now:
                 due = operation.expires if due is None else min(due, operation.expires)
                 continue
-            _module(operation).give_up(self._tasks, operation.inverse)
-            with self._store.write() as writer:
-                writer.move_operation(operation.id, operation.state, "expired")
+            try:
+                self._give_up(operation)
+            except TerokError as error:
+                self._tasks.say(f"operation {operation.id} cannot expire: {error.message}")
         return due
 
     def of_task(self, task_id: str, kind: str) -> Operation | None:
         """Return the last operation of a kind about a task that can be taken back."""
-        return next(
-            (
-                one
-                for one in self.log()
-                if one.state in ("open", "done")
-                and (one.inverse.get("kind"), one.inverse.get("task")) == (kind, task_id)
-            ),
-            None,
-        )
+        return next(iter(self._same(self._store, {"kind": kind, "task": task_id})), None)
+
+    def _give_up(self, operation: Operation) -> None:
+        """Let an operation expire; of several with one inverse the latest says how long things are kept."""
+        with self._store.write() as writer:
+            lease = self._take(writer, operation.id, "open", "done")
+            latest = self._same(writer, operation.inverse)[0]
+        try:
+            if latest.id == operation.id:
+                _module(operation.inverse).give_up(self._tasks, operation.inverse)
+            self._move(operation.id, operation.state, "expired")
+        finally:
+            self._drop(operation.id, lease)
 
     def _carry_out(self, number: int, inverse: Mapping[str, Any]) -> None:
-        import_module(KINDS[str(inverse["kind"])]).carry_out(self._tasks, inverse)
-        with self._store.write() as writer:
-            writer.move_operation(number, "open", "done")
-            writer.set(_lease(number), None)
+        _module(inverse).carry_out(self._tasks, inverse)
+        self._move(number, "open", "done")
 
     def _chosen(self, number: int | None) -> Operation:
         for operation in self.log():
@@ -120,14 +161,34 @@ class Operations:
             raise TaskError("there is nothing to undo", hint="`terok op log --all` lists what was done")
         raise TaskError(f"there is no operation {number}", hint="see `terok op log`")
 
-    def _is_held(self, number: int) -> bool:
-        kept = self._store.setting(_lease(number))
-        return kept is not None and is_alive(Lease(*kept))
+    @staticmethod
+    def _same(store: Reading, inverse: Mapping[str, Any]) -> list[Operation]:
+        """Return the operations with the same inverse that can be taken back, the newest first."""
+        return [one for one in store.operations(_MANY) if one.state in ("open", "done") and one.inverse == inverse]
+
+    def _take(self, writer: Writer, number: int, *states: str) -> list[object]:
+        """Take an operation that is in one of these states, so that nobody else acts on it meanwhile."""
+        state = next((one.state for one in writer.operations(_MANY) if one.id == number), None)
+        kept = writer.setting(_lease(number))
+        if state not in states or (kept is not None and is_alive(Lease(*kept[:3]))):
+            raise TaskBusy(f"operation {number} is {state}, or somebody is at it", hint="see `terok op log`")
+        lease = [*own_lease(), os.urandom(8).hex()]
+        writer.set(_lease(number), lease)
+        return lease
+
+    def _drop(self, number: int, lease: list[object]) -> None:
+        with self._store.write() as writer:
+            if writer.setting(_lease(number)) == lease:
+                writer.set(_lease(number), None)
+
+    def _move(self, number: int, before: OperationState, after: OperationState) -> None:
+        with self._store.write() as writer:
+            writer.move_operation(number, before, after)
 
 
 def _lease(number: int) -> str:
     return f"operation/{number}"
 
 
-def _module(operation: Operation) -> Any:
-    return import_module(KINDS[str(operation.inverse["kind"])])
+def _module(inverse: Mapping[str, Any]) -> Any:
+    return import_module(KINDS[str(inverse["kind"])])

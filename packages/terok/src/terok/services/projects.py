@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import atomic_write, ensure_dir, remove_tree, yaml
+from terok_util import atomic_write, ensure_dir, remove_tree, safe_text, yaml
 
 from terok.config import Project, list_projects, load_project, sandbox_config
 from terok.config.checkup import check_project
-from terok.config.edit import edit_file, editing
+from terok.config.edit import edit_file, edited, editing
 from terok.config.layers import PROJECT_FILE
 from terok.config.project import project_directories
 from terok.errors import ProjectError
@@ -52,7 +53,7 @@ class Projects:
     """Use cases of projects; `say` gets lines of progress."""
 
     def __init__(self, say: Say | None = None) -> None:
-        self._say = say or _silent
+        self._say = say
 
     def all(self) -> list[Project | BrokenProject]:
         """Return every project; a broken one is a value."""
@@ -101,16 +102,19 @@ class Projects:
         check_project_name(name)
         origin, target = Path(load_project(source).directory), projects_dir() / name
         making = ensure_dir(target.parent) / f".{name}.new"
-        with editing():
+        with editing(), _told(f"project {name} cannot be made"):
             if os.path.lexists(target):
                 raise ProjectError(f"there is {target} already", hint="choose another name")
             if os.path.lexists(making):  # of a command that was killed
                 remove_tree(making)
             shutil.copytree(origin, making, symlinks=True)
-        file = making / PROJECT_FILE
-        for key, value in (changes or {}).items():
-            edit_file(file, key, value, partial(check_project, file))
-        making.rename(target)
+            file = making / PROJECT_FILE
+            content = before = file.read_bytes()
+            for key, value in (changes or {}).items():
+                content = edited(content.decode(), key.split("."), value, name=str(file)).encode()
+            check_project(file, before, content)
+            atomic_write(file, content, mode=0o600)
+            making.rename(target)
         return load_project(name)
 
     def prepare(self, name: str, upstream: str | None = None) -> Prepared:
@@ -123,9 +127,10 @@ class Projects:
             if upstream is None:
                 load_project(name)
             self.create(name, {"git": {"upstream": upstream}})
-        elif upstream is not None:
+        elif upstream is not None and load_project(name).git.upstream != upstream:
             raise ProjectError(
-                f"there is a project {name} already", hint=f"change it: `terok project edit {name} git.upstream REPO`"
+                f"project {name} has another repository",
+                hint=f"leave it out, or change it: `terok project edit {name} git.upstream REPO`",
             )
         project = load_project(name)
         mirror, branch, pending, notes = self._mirror(project)
@@ -175,7 +180,8 @@ class Projects:
             default_branch=project.git.branch,
             config=config,
         )
-        self._say(f"mirroring {project.git.upstream}")
+        if self._say is not None:
+            self._say(f"mirroring {project.git.upstream}")
         synced = gate.sync()
         if project.git.branch is not None and synced.start is None:
             raise ProjectError(
@@ -183,6 +189,18 @@ class Projects:
                 hint=f"`terok project edit {project.name} git.branch BRANCH`",
             )
         return str(synced.path), synced.default_branch, len(synced.pending), (*synced.notes, *synced.errors)
+
+
+@contextmanager
+def _told(problem: str) -> Iterator[None]:
+    """Raise a ProjectError for what the system refuses in the block."""
+    try:
+        yield
+    except shutil.Error as error:
+        raise ProjectError(f"{problem}: {safe_text(str(error), limit=300)}") from error
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise ProjectError(f"{problem}: {place}{error.strerror}") from error
 
 
 def document(name: str, data: Mapping[str, Any]) -> str:
@@ -195,8 +213,4 @@ def document(name: str, data: Mapping[str, Any]) -> str:
 def suggested_name(repository: str) -> str:
     """Return a name for the project of a repository: the last part of its address, as names are spelled."""
     last = re.split(r"[/:\\]", repository.rstrip("/"))[-1].removesuffix(".git").lower()
-    return re.sub(r"[^a-z0-9_.-]+", "-", last)[:MAX_PROJECT].strip("-_.")
-
-
-def _silent(line: str) -> None:
-    """Say nothing."""
+    return re.sub(r"[^a-z0-9_-]+", "-", last)[:MAX_PROJECT].strip("-_")

@@ -1,4 +1,4 @@
-"""What is kept for a time only: deleted tasks, records of archived ones, and events."""
+"""Keeping things for a time only: deleted tasks, records of archived ones, and events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import TerokError
 
-from terok.services.marked import remove_marked
 from terok.services.operations import DAY
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def tidy(tasks: Tasks, now: float) -> float | None:
 
 
 def _expire_archived(tasks: Tasks, now: float) -> float | None:
-    """Remove archived tasks whose time is over; return when the next one's is."""
+    """Delete archived tasks whose time is over, which can be taken back for a while; return when the next one's is."""
     from terok.config import load_settings
 
     seconds, due = load_settings().tasks.archive_days * DAY, None
@@ -40,13 +39,9 @@ def _expire_archived(tasks: Tasks, now: float) -> float | None:
         expires = task.archived + seconds
         if expires > now:
             due = expires if due is None else min(due, expires)
-            continue
-        try:
-            if tasks.directory(task).exists():
-                remove_marked(tasks.directory(task), task.id)
-        except TerokError as error:
-            tasks.say(f"the records of task {task.id} cannot be removed: {error.message}")
-            continue
-        with tasks.store.write(now) as writer:
-            writer.forget_task(task.id)
+        elif tasks.store.task(task.id).archived == task.archived:  # nobody has restored it meanwhile
+            try:
+                tasks.delete(task)
+            except TerokError as error:
+                tasks.say(f"the archived task {task.id} cannot be deleted: {error.message}")
     return due

@@ -6,7 +6,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from terok_util import UsageError
+from terok_util import UsageError, did_you_mean
 
 from terok.errors import TaskBusy
 from terok.model.admission import Limits, Waiting, admit, outcomes
@@ -64,9 +64,13 @@ class TaskCreation(TaskBase):
 
         chosen = MODES[mode] if mode is not None else "headless" if prompt is not None else "interactive"
         _check_prompt(chosen, prompt)
+        idle = [name for name in ("port", "public_url") if chosen != "web" and name in (more or {})]
+        if idle:
+            raise UsageError(f"--{idle[0].replace('_', '-')} means nothing in an {chosen} task", hint="leave it out")
         project = load_project(project_name, preset=preset, overrides=dict(overrides or {}))
         others = tuple(self.find(word).id for word in after)
         request = self._resolved({**run_options(project), **(more or {})})
+        limits, free = self.limits(project), disk_free()
         with self.store.write() as writer:
             task = self._row(writer, project, request, prompt, chosen, name)
             asked = {"preset": preset, "overrides": dict(overrides or {})}
@@ -77,7 +81,7 @@ class TaskCreation(TaskBase):
                 admitted = False
             else:
                 writer.enqueue(Waiting(task.id, task.project, writer.at, None, others))
-                admitted = self._admit(writer, task, project)
+                admitted = _admit(writer, task, limits, free)
             if admitted:
                 begin(writer, task)
         if not admitted:
@@ -129,7 +133,9 @@ class TaskCreation(TaskBase):
         if wished in agents:
             request = {**request, "agent": wished, "provider": None}
         if request.get("agent") not in agents:
-            raise UsageError(f"there is no agent {str(request.get('agent'))[:60]!r}", hint="see `terok agents list`")
+            wrong = str(request.get("agent"))
+            hint = did_you_mean(wrong, agents, "see `terok agents list`")
+            raise UsageError(f"there is no agent {wrong[:60]!r}", hint=hint)
         return request
 
     def _request(self, task: Task, request: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
@@ -143,21 +149,11 @@ class TaskCreation(TaskBase):
             own["web"] = True
         return {**request, **own}
 
-    def _admit(self, writer: Writer, task: Task, project: Project) -> bool:
-        """Decide, in the transaction that records it, whether a task may start: no two ever take the last slot."""
-        everyone = writer.tasks()
-        working = [one.project for one in everyone if one.word == "working"]
-        queue = writer.queue()
-        decisions = admit(queue, working, self.limits(project), disk_free(), writer.at, outcomes(everyone))
-        decision = next(one for one in decisions if one.task == task.id)
-        if not decision.admitted:
-            writer.explain(decision)
-        return decision.admitted
-
     def limits(self, project: Project | None = None) -> Limits:
         """Return how many tasks may work at once."""
         from terok.config import load_settings
         from terok.config.spelling import parse_size
+        from terok.integrations.sandbox import SandboxConfig, is_locked_down
 
         settings = load_settings().tasks
         own = {project.name: project.tasks.project_slots} if project is not None else {}
@@ -166,8 +162,19 @@ class TaskCreation(TaskBase):
             settings.project_slots,
             own,
             parse_size(settings.min_free_disk),
-            stopped=bool(self.store.setting("panic")),
+            stopped=is_locked_down(SandboxConfig.load().state_dir),
         )
+
+
+def _admit(writer: Writer, task: Task, limits: Limits, free: int | None) -> bool:
+    """Decide, in the transaction that records it, whether a task may start: no two ever take the last slot."""
+    everyone = writer.tasks()
+    working = [one.project for one in everyone if one.works]
+    decisions = admit(writer.queue(), working, limits, free, writer.at, outcomes(everyone))
+    decision = next(one for one in decisions if one.task == task.id)
+    if not decision.admitted:
+        writer.explain(decision)
+    return decision.admitted
 
 
 def begin(writer: Writer, task: Task) -> None:
@@ -194,7 +201,17 @@ def disk_free() -> int | None:
         return None
 
 
+def check_text(text: str) -> str:
+    """Return the text of a prompt; UsageError if it is not Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError("the prompt is not UTF-8", hint="give it with --prompt-file, in UTF-8") from None
+    return text
+
+
 def _check_prompt(mode: Mode, prompt: str | None) -> None:
+    check_text(prompt or "")
     if mode == "headless" and not (prompt or "").strip():
         raise UsageError("a headless task needs a prompt", hint='say what to do: `terok task run PROJECT "…"`')
     if mode != "headless" and prompt is not None:

@@ -2,111 +2,85 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from terok_util import TerokError, UsageError
 
-from terok.engines.values import Launch as EngineLaunch
 from terok.errors import TaskBusy, TaskError
-from terok.model.facts import Process, ProcessWord, Silence
+from terok.integrations.sandbox import SandboxConfig, refuse_lockdown
+from terok.model.admission import Waiting, admit, outcomes
+from terok.model.facts import Process, Silence
 from terok.services.marked import make_marked, remove_marked
-from terok.services.task_creation import TaskCreation, begin
+from terok.services.task_creation import begin, disk_free
+from terok.services.task_launches import TaskLaunches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-    from typing import Any
-
     from terok.config import Project
     from terok.engines.values import Started
     from terok.model.task import Task
+    from terok.store import Writer
 
-CONTINUE = "Go on with what you were doing when you were interrupted."
-"""The prompt of a headless task that is taken up again without one."""
 INTERRUPTED = 130
-_ALL = 1_000_000
+_GRACE = 20
 
 
-class TaskStarts(TaskCreation):
+class TaskStarts(TaskLaunches):
     """Starts tasks."""
 
-    def start(self, task_id: str, prompt: str | None = None, *, follow_up: int | None = None) -> Task:
-        """Start a task that is recorded or queued, or whose container is gone, and return it as it is then.
-
-        A `prompt` stands for the one it was recorded with; it is that of `follow_up`, if there is one. A task that
-        could not be started has failed, with the reason among its events.
-
-        Raises:
-            TaskBusy: Another process is starting it, or it runs.
-            UsageError: It is deleted or archived.
-            TerokError: Whatever keeps the executor from starting it.
-        """
-        task = self._begin(task_id, follow_up)
-        return self.carry_out_start(task, prompt)
-
-    def carry_out_start(self, task: Task, prompt: str | None = None) -> Task:
-        """Start a task whose start this process has recorded."""
-        self.starting = task.id
-        try:
-            project = self.project(task)
-            self.run_hook(task, "pre_start", project)
-            launch = self._launch(task, prompt, project)
-            started = self.engine(task).start(launch)
-        except BaseException as error:
-            self._record_failed_start(task, error)
-            raise
-        finally:
-            self.starting = None
-        self._record_start(task, started)
-        self.wake_controller()
-        self._run_started_hooks(task, project)
-        return self.store.task(task.id)
+    def start(self, task_id: str) -> Task:
+        """Start a task that waits in the queue; see `restart`."""
+        return self.restart(self.store.task(task_id))
 
     def restart(self, task: Task, prompt: str | None = None, *, follow_up: int | None = None) -> Task:
-        """Start a task again; one that has no container gets one for the workspace it has.
+        """Start a task, for the first time or again, and return it as it is then.
 
-        With a `prompt`, that of `follow_up` if there is one, a headless agent goes on in the same conversation; without
-        one too, if it can. Raises TaskBusy while it runs, and as `start` does.
+        One that has no container gets one for the workspace it has. With a `prompt`, that of `follow_up` if there is
+        one, a headless agent goes on in the same conversation; without one too, if it can. A task that could not be
+        started has failed, with the reason among its events.
+
+        Raises:
+            TaskBusy: It runs, another process is acting on it, or it has to wait for a slot.
+            UsageError: It is deleted or archived, or its agent cannot go on.
+            TaskError: Podman does not say what it is doing.
+            TerokError: Whatever else keeps it from starting.
         """
-        engine = self.engine(task)
-        fact = engine.probe({task.id: task.container})[task.id]
+        fact = self.engine(task).probe({task.id: task.container})[task.id]
         if isinstance(fact, Silence):
             raise TaskError(f"it is not known what task {task.id} is doing: {fact.text}", hint="try again")
         if fact.word == "up":
             raise TaskBusy(f"task {task.id} runs already", hint=f"see `terok task status {task.id}`")
-        if fact.word == "gone":
-            return self.start(task.id, prompt, follow_up=follow_up)
-        again = self._taken_up(task)
-        if prompt is not None and again is None:
+        if fact.word == "exited" and prompt is not None and self._taken_up(task) is None:
             raise UsageError(
                 f"agent {task.agent} cannot go on with a conversation",
                 hint=f'start another task: `terok task run {task.project} "…"`',
             )
         begun = self._begin(task.id, follow_up, process=fact.word)
-        try:
-            project = self.project(begun)
-            self.run_hook(begun, "pre_start", project)
-            engine.restart(task.container, prompt if prompt is not None else again)
-        except BaseException as error:
-            self._record_failed_start(task, error, left="exited")
-            raise
-        with self.store.write() as writer:
-            writer.event(task.id, "started")
-            writer.observe(task.id, process=Process(writer.at, "podman", "up", since=writer.at), launch=None)
-            writer.drop_lease(task.id)
-        self.wake_controller()
-        self._run_started_hooks(begun, project)
-        return self.store.task(task.id)
+        return self.carry_out_start(begun, prompt, follow_up=follow_up, anew=fact.word == "gone")
 
-    def recover(self, task_id: str | None = None) -> None:
-        """Settle a start, or all, whose process has died in the middle: what runs has started, what does not failed."""
-        for one in self.store.left_alone() if task_id is None else [task_id]:
-            task = self.store.task(one)
-            engine = self.engine(task)
-            fact = engine.probe({task.id: task.container})[task.id]
-            if isinstance(fact, Process):
-                last = engine.started_at(task.container) if fact.word != "gone" else None
-                self._settle_start(task, fact, ran=last is not None and last >= (task.started or 0.0))
+    def carry_out_start(
+        self, task: Task, prompt: str | None = None, *, follow_up: int | None = None, anew: bool = True
+    ) -> Task:
+        """Start a task whose start this process has recorded; `anew` if it has no container."""
+        self.starting = task.id
+        started = None
+        try:
+            make_marked(self.directory(task), task.id)
+            project = self.project(task)
+            self.run_hook(task, "pre_start", project)
+            if anew:
+                started = self.engine(task).start(self._launch(task, prompt, project))
+            else:
+                self.engine(task).restart(task.container, prompt if prompt is not None else self._taken_up(task))
+        except BaseException as error:
+            self._record_failed_start(task, error, follow_up)
+            raise
+        finally:
+            self.starting = None
+        self._record_start(task, started, follow_up)
+        self.wake_controller()
+        self._run_started_hooks(task, project)
+        return self.store.task(task.id)
 
     def forget(self, task: Task) -> None:
         """Remove a task that has never begun, as after a request that was wrong; one with any file of work stays."""
@@ -117,69 +91,15 @@ class TaskStarts(TaskCreation):
         with self.store.write() as writer:
             writer.forget_task(task.id)
 
-    def _launch(self, task: Task, prompt: str | None, project: Project) -> EngineLaunch:
-        from terok.config import sandbox_config
-
-        request = self.store.request(task.id)
-        for asked in ("preset", "overrides"):
-            del request[asked]
-        workspace, kept = (None, False) if request.get("sealed") else self._workspace(task)
-        if task.mode == "headless":
-            again = self._taken_up(task) if kept else None
-            if kept and again is None:
-                self.say("note: what the agent remembered went with its container; it begins a new conversation")
-            request["prompt"] = prompt or again or request["prompt"]
-        return EngineLaunch(
-            container=task.container,
-            mode=task.mode,
-            request={**request, "kept": kept},
-            workspace=workspace,
-            config=sandbox_config(project),
-            image=self._image(task, project, request),
-        )
-
-    def _image(self, task: Task, project: Project, request: Mapping[str, Any]) -> str | None:
-        """Return the image with the project's own lines, brought up to date; None for a project without any."""
-        if not (project.image.user_snippet_inline or project.image.user_snippet_file):
-            return None
-        from terok.services.images import Images
-
-        built = Images(self.say).of_project(project, agent=task.agent, tools=request.get("tools") or ())
-        return built.image if built is not None else None
-
-    def _run_started_hooks(self, task: Task, project: Project) -> None:
-        self.run_hook(task, "post_start", project)
-        if project.hooks.post_ready is not None:
-            if task.mode == "headless":  # for the others the start itself has waited
-                self.engine(task).wait_until_ready(task.container)
-            self.run_hook(task, "post_ready", project)
-
-    def _workspace(self, task: Task) -> tuple[Path, bool]:
-        """Return the task's workspace, and whether it is that of an earlier container.
-
-        What a start that failed has left in it is put aside: no agent has worked there, but nothing is removed.
-        """
-        directory = self.directory(task)
-        make_marked(directory, task.id)
-        workspace = directory / "workspace"
-        if (workspace / ".git").exists() and self._has_run(task):
-            return workspace, True
-        if workspace.is_dir() and any(workspace.iterdir()):
-            aside = next(place for n in range(1, 1000) if not (place := directory / f"workspace.{n}").exists())
-            workspace.rename(aside)
-        workspace.mkdir(mode=0o700, exist_ok=True)
-        return workspace, False
-
-    def _has_run(self, task: Task) -> bool:
-        events = self.store.events_after(0, _ALL, task=task.id)
-        return any(event.kind == "started" for event in events)
-
-    def _taken_up(self, task: Task) -> str | None:
-        """Return the prompt for a headless task that is started again without one; None to begin anew."""
-        from terok.integrations.executor import load_record, task_dir
-
-        record = load_record(task_dir(task.container)) if task.mode == "headless" else None
-        return CONTINUE if record is not None and record.continue_command else None
+    def recover(self, task_id: str | None = None) -> None:
+        """Settle a start, or all, whose process has died in the middle: what runs has started, what does not failed."""
+        for one in self.store.left_alone() if task_id is None else [task_id]:
+            task = self.store.task(one)
+            engine = self.engine(task)
+            fact = engine.probe({task.id: task.container})[task.id]
+            if isinstance(fact, Process):
+                last = engine.started_at(task.container) if fact.word != "gone" else None
+                self._settle_start(task, fact, ran=last is not None and last >= (task.started or 0.0))
 
     def _settle_start(self, task: Task, fact: Process, *, ran: bool) -> None:
         with self.store.write() as writer:
@@ -194,42 +114,112 @@ class TaskStarts(TaskCreation):
                 if one.state == "sent" and one.how == "queue":
                     writer.move_follow_up(one.id, "sent", "seen" if ran else "written")
             if not ran:
-                writer.end(task.id, INTERRUPTED)
+                self._end_or_put_back(writer, task, INTERRUPTED)
 
-    def _begin(self, task_id: str, follow_up: int | None, *, process: str | None = None) -> Task:
+    def _end_or_put_back(self, writer: Writer, task: Task, code: int) -> None:
+        """Record the end of a start that was cut off; one that is still wanted and has never run is queued again."""
+        if task.desired != "running" or self._has_run(task):
+            writer.end(task.id, code)
+            return
+        writer.change(task.id, "put_back", started=None)
+        writer.enqueue(Waiting(task.id, task.project, writer.at))
+
+    def _begin(self, task_id: str, follow_up: int | None, *, process: str) -> Task:
         """Take a task for a start, and its follow-up with it, so that no two ever start it or deliver that."""
+        refuse_lockdown(SandboxConfig.load().state_dir)
+        limits, free = self.limits(), disk_free()
         with self.store.write() as writer:
             task = writer.task(task_id)
-            self._refuse_busy(task if process is None else task._replace(process=process))
+            refuse_busy(task._replace(process=process))
+            decision = admit(
+                [Waiting(task.id, task.project, writer.at)],
+                [one.project for one in writer.tasks() if one.works and one.id != task.id],
+                limits,
+                free,
+                writer.at,
+                outcomes(()),
+            )[0]
+            if not decision.admitted:
+                raise TaskBusy(
+                    f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`"
+                )
             begin(writer, task)
+            for one in writer.operations():  # whoever starts a task does not want what was to take it away
+                if one.state == "open" and one.inverse.get("task") == task.id:
+                    writer.move_operation(one.id, "open", "undone")
             self._results.pop(task.id, None)
             if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")
         return self.store.task(task_id)
 
-    def _refuse_busy(self, task: Task) -> None:
-        if task.trashed is not None or task.archived is not None:
-            gone = "deleted" if task.trashed is not None else "archived"
-            raise UsageError(f"task {task.id} is {gone}", hint=f"bring it back with `terok task restore {task.id}`")
-        if task.started is not None and task.ended is None and task.process == "up":
-            raise TaskBusy(f"task {task.id} runs already", hint=f"see `terok task status {task.id}`")
-
-    def _record_start(self, task: Task, started: Started) -> None:
+    def _record_start(self, task: Task, started: Started | None, follow_up: int | None) -> None:
+        """Record that a task runs; one that a person wanted to stop meanwhile is stopped."""
         with self.store.write() as writer:
-            found = {"agent": started.agent, "provider": started.provider, "scope": started.scope}
-            writer.change(task.id, "started", **found, branch=started.branch)
-            writer.observe(task.id, process=Process(writer.at, "podman", "up", since=started.started), launch=None)
+            wanted = writer.task(task.id).desired == "running"
+            found = {"agent": started.agent, "provider": started.provider} if started is not None else {}
+            if started is not None:
+                found |= {"scope": started.scope, "branch": started.branch}
+            writer.change(task.id, "started", **found)
+            since = started.started if started is not None else writer.at
+            writer.observe(task.id, process=Process(writer.at, "podman", "up", since=since), launch=None)
+            if follow_up is not None:
+                writer.move_follow_up(follow_up, "sent", "seen")
             writer.drop_lease(task.id)
+        if not wanted:
+            self.engine(task).stop(task.container, _GRACE)
+            fact = self.engine(task).probe({task.id: task.container})[task.id]
+            with self.store.write() as writer:
+                self.observe(writer, task, fact)
+                writer.end(task.id, fact.exit_code if isinstance(fact, Process) else None)
+            raise TaskBusy(f"task {task.id} was stopped while it started", hint=f"`terok task restart {task.id}`")
 
-    def _record_failed_start(self, task: Task, error: BaseException, *, left: ProcessWord = "gone") -> None:
-        """Record why a task could not be started; one that a wrong request asked for is forgotten."""
+    def _run_started_hooks(self, task: Task, project: Project) -> None:
+        self.run_hook(task, "post_start", project)
+        if project.hooks.post_ready is not None:
+            if task.mode == "headless":  # for the others the start itself has waited
+                self.engine(task).wait_until_ready(task.container, task.started or 0.0)
+            self.run_hook(task, "post_ready", project)
+
+    def _record_failed_start(self, task: Task, error: BaseException, follow_up: int | None) -> None:
+        """Record why a task could not be started, and what is left of it by the engine's own word.
+
+        What runs in spite of the error is stopped; nothing starts it again by itself, since what was wrong still is.
+        """
         code = error.exit_code if isinstance(error, TerokError) else INTERRUPTED
         text = error.message if isinstance(error, TerokError) else "interrupted"
+        engine = self.engine(task)
+        fact = engine.probe({task.id: task.container})[task.id]
+        if isinstance(fact, Process) and fact.word == "up":
+            with suppress(TerokError):
+                engine.stop(task.container, _GRACE)
+            fact = engine.probe({task.id: task.container})[task.id]
         with self.store.write() as writer:
             writer.drop_lease(task.id)
-            writer.observe(task.id, launch=None, process=Process(writer.at, "podman", left))
-            by = "" if isinstance(error, TerokError) else "a person"
-            # Nothing starts it again by itself: what was wrong is still wrong.
+            self.observe(writer, task, fact)
             told = {"error": text, "exit_code": code}
-            writer.change(task.id, "start_failed", told, desired="stopped", stopped_by=by)
-            writer.end(task.id, code)
+            if isinstance(error, SystemExit):  # our terminal has gone, and nobody has said that it should not run
+                writer.event(task.id, "start_failed", **told)
+            else:
+                by = "" if isinstance(error, TerokError) else "a person"
+                writer.change(task.id, "start_failed", told, desired="stopped", stopped_by=by)
+            if isinstance(fact, Process) and fact.word != "up":
+                self._end_or_put_back(writer, writer.task(task.id), code)
+                if follow_up is not None:
+                    writer.move_follow_up(follow_up, "sent", "written")
+
+    @staticmethod
+    def observe(writer: Writer, task: Task, fact: Process | Silence) -> None:
+        """Record what the engine has said of a task."""
+        if isinstance(fact, Silence):
+            writer.observe(task.id, launch=None, silence=fact)
+        else:
+            writer.observe(task.id, launch=None, process=fact, silence=None)
+
+
+def refuse_busy(task: Task) -> None:
+    """Raise UsageError for a task that is deleted or archived, or is to be, and TaskBusy for one that runs."""
+    if task.desired in ("trashed", "archived"):
+        gone = "deleted" if task.desired == "trashed" else "archived"
+        raise UsageError(f"task {task.id} is {gone}", hint=f"bring it back with `terok task restore {task.id}`")
+    if task.started is not None and task.ended is None and task.process == "up":
+        raise TaskBusy(f"task {task.id} runs already", hint=f"see `terok task status {task.id}`")

@@ -41,19 +41,23 @@ class Tasks(FollowUps):
 
     def archive(self, task: Task) -> int:
         """Remove the container of a task that is over and keep its record; returns the number of the operation."""
-        if task.process == "up" or task.group in ("working", "needs") or task.word in ("waiting", "queued"):
+        if task.ended is None or task.process == "up" or any(row.task == task.id for row in self.store.queue()):
             raise UsageError(f"task {task.id} is not over", hint=f"stop it first: `terok task stop {task.id}`")
+        if self.store.request(task.id).get("sealed"):
+            raise UsageError(
+                f"the workspace of task {task.id} is in its container", hint="`terok task delete` keeps it for a while"
+            )
         return self.operations.run(
             "task archive", task.id, f"archived {task.project}/{task.name}", "task.archive", {"task": task.id}
         )
 
     def restore(self, task: Task) -> Operation:
         """Bring a task back that was deleted or archived; UsageError if it was not."""
-        kind = "task.delete" if task.trashed is not None else "task.archive"
-        operation = self.operations.of_task(task.id, kind)
-        if operation is None or (task.trashed is None and task.archived is None):
-            raise UsageError(f"task {task.id} is neither deleted nor archived", hint="see `terok task list --all`")
-        return self.operations.undo(operation.id)
+        for kind, away in (("task.delete", task.trashed), ("task.archive", task.archived)):
+            operation = self.operations.of_task(task.id, kind)
+            if operation is not None and (away is not None or operation.state == "open"):
+                return self.operations.undo(operation.id)
+        raise UsageError(f"task {task.id} is neither deleted nor archived", hint="see `terok task list --all`")
 
     def revoke(self, task: Task) -> None:
         """Take the tokens of a task away for good: its next call to a provider is refused."""

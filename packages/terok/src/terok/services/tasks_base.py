@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError, safe_text
+from terok_util import TerokError, UsageError, safe_text
 
 from terok.engines import engine_named
 from terok.errors import AmbiguousTask, UnknownTask
@@ -73,7 +74,7 @@ class TaskBase:
         now = time.time()
         if self.starting is not None and now - self._told > _TELL:
             self._told = now
-            with self.store.write() as writer:
+            with suppress(TerokError), self.store.write() as writer:  # a database that is busy stops no start
                 writer.observe(self.starting, launch=Launch(now, "terok", safe_text(line, limit=200)))
 
     def project(self, task: Task) -> Project:

@@ -25,7 +25,7 @@ CONTROLLER = "controller"
 """The setting with the controller's lease."""
 _COLUMNS = ", ".join(f'"{name}"' for name in Task._fields)
 _BASIS = "created, mode, started, seen, desired, wanted_at, ended, exit_code, stopped_by, facts, claims"
-_FLAGS = tuple(Task._fields.index(name) for name in ("name_by_user", "unread"))
+_FLAGS = tuple(Task._fields.index(name) for name in ("name_by_user", "unread", "works"))
 
 
 class Snapshot(NamedTuple):
@@ -47,6 +47,15 @@ class Reading:
         now = time.time() if now is None else now
         where = "" if trashed else " WHERE trashed IS NULL"
         return self._judged(self.rows(f"SELECT {_COLUMNS} FROM tasks{where} ORDER BY created, id"), now)  # noqa: S608
+
+    def live_tasks(self) -> list[Task]:
+        """Return the tasks, as they were last judged, of which something may have to be done, or expected."""
+        found = self.rows(
+            f"SELECT {_COLUMNS} FROM tasks WHERE trashed IS NULL AND archived IS NULL"  # noqa: S608
+            " AND (ended IS NULL OR \"group\" <> 'over' OR id IN (SELECT task FROM queue)"
+            " OR id IN (SELECT task FROM followups WHERE state = 'written')) ORDER BY created, id"
+        )
+        return self._judged(found, float("-inf"))
 
     def task(self, task_id: str, *, now: float | None = None) -> Task:
         """Return one task as it is judged `now`; UnknownTask if there is none."""
@@ -86,6 +95,15 @@ class Reading:
         found = self.rows("SELECT lease FROM tasks WHERE id = ?", task_id)
         lease = lease_from_json(json.loads(found[0][0])) if found and found[0][0] else None
         return lease if lease is not None and is_alive(lease) else None
+
+    def unwanted(self) -> dict[str, float]:
+        """Return since when each task that runs, and that nobody is just stopping, is not to."""
+        found = self.rows("SELECT id, wanted_at FROM tasks WHERE desired <> 'running' AND process = 'up'")
+        return {task_id: at for task_id, at in found if self.lease(task_id) is None}
+
+    def leased(self) -> bool:
+        """Whether a process is acting on any task."""
+        return bool(self.rows("SELECT 1 FROM tasks WHERE lease IS NOT NULL LIMIT 1"))
 
     def left_alone(self) -> list[str]:
         """Return the tasks on which a process was acting that has died."""
@@ -128,6 +146,10 @@ class Reading:
         )
         return [FollowUp(*row) for row in found]
 
+    def with_follow_ups(self) -> set[str]:
+        """Return the tasks with a follow-up that waits for the end of their turn."""
+        return {row[0] for row in self.rows("SELECT task FROM followups WHERE state = 'written' AND how = 'queue'")}
+
     def queue(self) -> list[Waiting]:
         """Return the queue; who comes first is for `admit` to say."""
         found = self.rows(
@@ -157,7 +179,7 @@ class Reading:
     def rows(self, statement: str, *values: object) -> list[Any]:
         """Return the rows of a statement."""
         with translated(self.path):
-            return self._connection.execute(statement, values).fetchall()
+            return self._connection.execute(statement, [_text(value) for value in values]).fetchall()
 
     def _judged(self, found: Iterable[Any], now: float) -> list[Task]:
         """Make tasks of rows; those whose state time alone can have changed are judged anew."""
@@ -198,6 +220,11 @@ class Reading:
         return value
 
 
+def _text(value: object) -> object:
+    """Return a value that SQLite can keep: text from a command line or a file's name may not be Unicode."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
+
+
 def with_state(task: Task, state: TaskState) -> Task:
     """Return `task` with another judgement; work and waiting began when the word first held."""
     since = state.since
@@ -212,4 +239,5 @@ def with_state(task: Task, state: TaskState) -> Task:
         unread=state.unread,
         process=state.process,
         reason=state.evidence[0].text,
+        works=state.works,
     )

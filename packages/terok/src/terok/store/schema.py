@@ -41,6 +41,7 @@ CREATE TABLE tasks (
   unread INTEGER NOT NULL,
   process TEXT NOT NULL,
   reason TEXT NOT NULL,
+  works INTEGER NOT NULL,
   wanted_at REAL NOT NULL,
   seen REAL NOT NULL DEFAULT 0,
   request TEXT NOT NULL DEFAULT '{}',

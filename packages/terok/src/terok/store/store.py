@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from terok.paths import database_path
-from terok.store.connection import connect, translated
+from terok.store.connection import connect, empty, translated
 from terok.store.reading import Reading, Snapshot
 from terok.store.writer import Writer
 
@@ -28,8 +28,9 @@ class Store(Reading):
 
     def __init__(self, path: Path | None = None, *, create: bool = True) -> None:
         place = database_path() if path is None else path
-        super().__init__(connect(place, create=create), place)
-        self._created = create or place.exists()
+        found = connect(place, create=create)
+        super().__init__(empty(place) if found is None else found, place)
+        self._is_there = found is not None
 
     def __enter__(self) -> Self:
         return self
@@ -46,9 +47,9 @@ class Store(Reading):
     @contextmanager
     def write(self, at: float | None = None) -> Iterator[Writer]:
         """Give a writer for one transaction at time `at`, now by default; it counts once the block has ended."""
-        if not self._created:
+        if not self._is_there and (made := connect(self.path, create=True)) is not None:
             self._connection.close()
-            self._connection, self._created = connect(self.path, create=True), True
+            self._connection, self._is_there = made, True
         writer = Writer(self._connection, self.path, time.time() if at is None else at)
         with self._transaction("BEGIN IMMEDIATE"):
             yield writer

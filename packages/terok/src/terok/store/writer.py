@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from terok.model.facts import Fact
     from terok.store.lease import Lease
 
-_STATE = ("word", "group", "also", "since", "doubt_at", "unread", "process", "reason")
-_TOLD = ("word", "group", "also", "unread", "process", "reason")
+_STATE = ("word", "group", "also", "since", "doubt_at", "unread", "process", "reason", "works")
+_TOLD = ("word", "group", "also", "unread", "process", "reason", "works")
 """The part of a state whose change is an event."""
 _FREE = frozenset(Task._fields) - {*_STATE, "id", "created"} | {"seen"}
 """Columns that `change` may set."""
@@ -62,23 +62,32 @@ class Writer(Reading):
         self.change(task_id, "starting", container=container, started=self.at, desired="running", **cleared)
         self._set(task_id, boot=own_lease().boot)
 
-    def end(self, task_id: str, exit_code: int | None, *, by: str = "", at: float | None = None) -> bool:
+    def end(
+        self, task_id: str, exit_code: int | None, *, by: str = "", at: float | None = None, run: float | None = None
+    ) -> bool:
         """Record the end of a run, if nobody has yet; returns whether this was the first to.
 
-        `by` says who stopped it; "" keeps what was recorded when it was asked to stop.
+        `by` says who stopped it; "" keeps what was recorded when it was asked to stop. `run` is when the run that is
+        meant has begun (`Task.started`): if another one has begun since, nothing is recorded.
         """
         at = self.at if at is None else at
         changed = self.rows(
-            "UPDATE tasks SET ended = ?, exit_code = ?, stopped_by = CASE ? WHEN '' THEN stopped_by ELSE ? END"
-            " WHERE id = ? AND ended IS NULL AND started IS NOT NULL RETURNING stopped_by",
-            *(at, exit_code, by, by, task_id),
+            "UPDATE tasks SET ended = ?1, exit_code = ?2, stopped_by = CASE ?3 WHEN '' THEN stopped_by ELSE ?3 END"
+            " WHERE id = ?4 AND ended IS NULL AND started IS NOT NULL AND (?5 IS NULL OR started = ?5)"
+            " RETURNING stopped_by",
+            *(at, exit_code, by, task_id, run),
         )
         if changed:
             self.event(task_id, "ended", exit_code=exit_code, by=changed[0][0], at=at)
         return bool(changed)
 
-    def observe(self, task_id: str, **facts: Fact | None) -> None:
-        """Record what was observed of a task, by the names in `OBSERVED`; None forgets a fact."""
+    def observe(self, task_id: str, run: float | None = None, /, **facts: Fact | None) -> None:
+        """Record what was observed of a task, by the names in `OBSERVED`; None forgets a fact.
+
+        What was observed of `run` (`Task.started`) is dropped if another one has begun since.
+        """
+        if run is not None and self.facts(task_id).started != run:
+            return
         if unknown := facts.keys() - OBSERVED.keys():
             raise TypeError(f"not an observed fact: {min(unknown)}")
         kept = facts_to_json(self.facts(task_id)) | _plain(facts)
@@ -199,6 +208,7 @@ class Writer(Reading):
     def forget_task(self, task_id: str) -> None:
         """Remove a task and everything about it but its events; for when its trash has been emptied."""
         self.rows("DELETE FROM tasks WHERE id = ?", task_id)
+        self.rows("DELETE FROM settings WHERE key = ?", f"reports/{task_id}")
         self._touched.pop(task_id, None)
         self.rows("INSERT INTO events (at, task, kind, data) VALUES (?, ?, 'forgotten', '{}')", self.at, task_id)
 

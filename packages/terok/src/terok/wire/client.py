@@ -52,8 +52,9 @@ def subscribe(after: int | None = None, *, start: bool = True) -> Iterator[tuple
         if "tasks" in fields:
             yield "snapshot", fields
         channel.settimeout(None)
-        while line := lines.readline(MAX_REPLY):
-            yield decode(line)
+        with suppress(ConnectionError):  # it was killed
+            while line := lines.readline(MAX_REPLY):
+                yield decode(line)
 
 
 def poke() -> None:

@@ -103,6 +103,7 @@ def test_a_key_from_edit_to_explanation(root: Path, said: Any) -> None:
     assert said("project", "edit", "web", "run.memory", "--unset")[0] == 0
     code, text, _ = said("config", "explain", "run.memory", "--project", "web")
     assert text.startswith('run.memory = "4g"  (user: ')
+    assert "should be greater than or equal to 1" in said("config", "edit", "run.timeout", "0")[2]
     for words, code in (
         (("config", "edit", "run.memory", "12q"), 78),
         (("config", "edit", "run.memory"), 2),

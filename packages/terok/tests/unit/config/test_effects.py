@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
+from terok.cli import events
 from terok.cli.project import row
 from terok.config import Project, load_project, run_options, sandbox_config
 from terok.config.owners import HOST, PROJECT
 from terok.controller import act
+from terok.controller.limits import wait_for_reset
+from terok.controller.notifying import Notifying
+from terok.controller.rules import Rules, rules_from_json
+from terok.desktop.notices import Notice, notice_of
 from terok.integrations.executor import AgentRequest, AgentRoster
-from terok.integrations.sandbox import SandboxConfig
-from terok.model.task import Task
+from terok.model.admission import Waiting, admit
+from terok.model.facts import Calls
+from terok.model.task import Event, Task
+from terok.model.words import GROUPS
 from terok.services import Tasks
 from terok.services.hooks import Point, run_hook
 from terok.services.images import chosen, snippet_of
+from terok.services.operations import DAY
+from terok.services.retention import tidy
+from terok.store import Store
 from terok_util import yaml
 
 from .conftest import Host
@@ -54,47 +69,104 @@ def sandbox(field: str) -> Observe:
 
 
 def hook(point: Point) -> Observe:
-    """Observe what a hook leaves behind."""
+    """Observe what a hook of a run leaves behind."""
 
     def observe(host: Host) -> Any:
-        task = Task("k7xm2abc", "web", "calm-otter", "demo", "headless", 1.0)
         with Tasks() as tasks:
-            if not tasks.store.candidates():
-                with tasks.store.write() as writer:
-                    writer.add_task(task, {})
+            task = a_run(tasks, "web")
             result = run_hook(tasks.store, task, project(), point, host.root / "task")
         return None if result is None else result.said
 
     return observe
 
 
+def a_run(tasks: Tasks, name: str) -> Task:
+    """Record another run of the one task of a project."""
+    task_id = f"k7xm2ab{len(name)}"
+    with tasks.store.write() as writer:
+        if task_id not in {one.id for one in writer.candidates()}:
+            writer.add_task(Task(task_id, name, "calm-otter", "demo", "headless", 1.0), {})
+        writer.begin(task_id, f"terok-{name}-{task_id}")
+        return writer.task(task_id)
+
+
 def hook_is_killed(host: Host) -> Any:
     """Observe how a hook ends that takes 1.5 s."""
     host.write("projects/slow", f"hooks: {{post_stop: sleep 1.5, timeout: {project().hooks.timeout}}}\n")
-    task = Task("k7xm2abd", "slow", "calm-otter", "demo", "headless", 1.0)
     with Tasks() as tasks:
-        with tasks.store.write() as writer:
-            if not writer.candidates():
-                writer.add_task(task, {})
-            writer.change(task.id, "starting", started=writer.at)
-        result = run_hook(tasks.store, tasks.store.task(task.id), load_project("slow"), "post_stop", host.root / "task")
+        result = run_hook(tasks.store, a_run(tasks, "slow"), load_project("slow"), "post_stop", host.root / "task")
     return None if result is None or result.exit_code is None else "ended"
 
 
-def controller(rule: str) -> Observe:
-    """Observe what the controller goes by."""
+def rules() -> Rules:
+    """Return what the controller goes by."""
+    with Tasks() as tasks:
+        return rules_from_json(json.loads(json.dumps(act._settings(tasks))))
+
+
+def rule(name: str) -> Observe:
+    """Observe a rule; `test_every_rule_of_the_controller_is_read` sees that the controller reads it."""
+    return lambda _: getattr(rules(), name)
+
+
+def admitted(*projects: str, disk_free: int = 1 << 40) -> Observe:
+    """Observe how many queued tasks of these projects may start together."""
 
     def observe(_: Host) -> Any:
-        with Tasks() as tasks:
-            return act._settings(tasks)[rule]
+        queue = [Waiting(f"t{number}", name, number) for number, name in enumerate(projects)]
+        return sum(one.admitted for one in admit(queue, [], rules().limits, disk_free, 100.0, {}))
 
     return observe
 
 
-def limits(_: Host) -> Any:
+def notice(word: str) -> Observe:
+    """Observe whether a task that comes to be in a state is worth a notification."""
+
+    def observe(_: Host) -> Any:
+        event = Event(1, 1.0, "t", "state", {"was": "working", "word": word})
+        task = Task("t", "web", "calm-otter", "demo", "headless", 1.0, word=word, group=GROUPS[word], unread=True)
+        return notice_of(event, task, rules().states) is not None
+
+    return observe
+
+
+def command_of_a_person(host: Host) -> Any:
+    """Observe what a command is told of a change."""
+    task = Task("t", "web", "calm-otter", "demo", "headless", 1.0, word="done", group="over")
+    told = Notice("t", "done", "web/calm-otter: done", "", urgent=False)
+
+    async def tell() -> None:
+        with Store() as store:
+            await Notifying(store)._tell(task, told, rules()._replace(desktop=False))
+
+    asyncio.run(tell())
+    said = host.root / "said"
+    return said.read_text() if said.exists() else None
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def rings(_: Host) -> Any:
+    """Observe whether `events --follow` on a terminal shows a notification of the terminal."""
     with Tasks() as tasks:
-        found = tasks.limits(project())
-    return found.of("web"), found.per_project
+        task = a_run(tasks, "web")
+        with tasks.store.write() as writer:
+            writer.end(task.id, 3)
+        event = tasks.store.events_after(0, task=task.id)[-1]
+    assert (event.kind, event.data["word"]) == ("state", "failed")
+    out = _Terminal()
+    with mock.patch.object(events, "feed", lambda **_: [event]), redirect_stdout(out):
+        events.events(follow=True, after=0, as_json=False)
+    return "\x1b]9;" in out.getvalue()
+
+
+def goes_on_after_a_limit(_: Host) -> Any:
+    task = Task("t", "web", "calm-otter", "demo", "headless", 1.0, started=2.0, ended=3.0, word="limit", group="needs")
+    calls = Calls(3.0, "broker", status=429, reset_at=50.0)
+    return wait_for_reset(task, calls, rules().waits, 10.0) is not None
 
 
 def agents_in_image(_: Host) -> Any:
@@ -110,7 +182,17 @@ def trash_days(_: Host) -> Any:
         return tasks.keep_days
 
 
-PERSON = {"human_name": "Ann", "human_email": "ann@example.org"}
+def archive_days(_: Host) -> Any:
+    """Observe when an archived task goes, in days after it was archived."""
+    with Tasks() as tasks:
+        if not tasks.store.candidates():
+            with tasks.store.write(at=1000.0) as writer:
+                writer.add_task(Task("k7xm2abc", "web", "calm-otter", "demo", "headless", 1.0, archived=1000.0), {})
+        due = tidy(tasks, 2000.0)
+    assert due is not None
+    return (due - 1000.0) / DAY
+
+
 EFFECTS: dict[str, Effect] = {
     "agent.name": Effect("demo", "demo", request("agent")),
     "agent.provider": Effect("openai", "openai", request("provider")),
@@ -145,9 +227,9 @@ EFFECTS: dict[str, Effect] = {
     "credentials.set": Effect("work", "work", request("credential_set")),
     "credentials.ssh_keys": Effect(True, "web", request("ssh_scope")),
     "credentials.passphrase_command": Effect(
-        ["pass", "terok"], ("pass", "terok"), lambda _: SandboxConfig.load().credentials_passphrase_command
+        ["pass", "terok"], ("pass", "terok"), sandbox("credentials_passphrase_command")
     ),
-    "services.mode": Effect("tcp", "tcp", lambda _: SandboxConfig.load().services_mode),
+    "services.mode": Effect("tcp", "tcp", sandbox("services_mode")),
     "shared.dir": Effect("/srv/shared", Path("/srv/shared"), request("shared_dir")),
     "shared.mount": Effect("/data", "/data", request("shared_mount")),
     "hooks.pre_start": Effect("echo one", "one", hook("pre_start")),
@@ -168,17 +250,18 @@ EFFECTS: dict[str, Effect] = {
     "image.user_snippet_file": Effect("own.txt", "RUN false", lambda _: snippet_of(project().image)),
     "presets": Effect({"fast": {"run": {"timeout": 7}}}, 7, with_preset),
     "project.description": Effect("A shop", "A shop", lambda _: row(project())["description"]),
-    "tasks.slots": Effect(2, 2, controller("total")),
-    "tasks.project_slots": Effect(3, 3, lambda host: limits(host)[0]),
-    "tasks.min_free_disk": Effect("1k", 1024, controller("disk_floor")),
-    "tasks.resume": Effect(False, False, controller("resume")),
+    "tasks.slots": Effect(2, 2, admitted("a", "b", "c", "d", "e")),
+    "tasks.project_slots": Effect(3, 3, admitted("web", "web", "web", "web")),
+    "tasks.min_free_disk": Effect("1k", 1, admitted("web", disk_free=2048)),
+    "tasks.resume": Effect(False, False, rule("resume")),
     "tasks.trash_days": Effect(3, 3, trash_days),
-    "tasks.wait_for_limit": Effect(60, 60, lambda host: controller("waits")(host)["web"]),
-    "controller.keep_awake": Effect(False, False, controller("keep_awake")),
-    "notify.desktop": Effect(False, False, controller("desktop")),
-    "notify.terminal": Effect(True, True, controller("terminal")),
-    "notify.command": Effect(["beep"], ("beep",), controller("command")),
-    "notify.states": Effect(["done"], ("done",), controller("states")),
+    "tasks.archive_days": Effect(30, 30, archive_days),
+    "tasks.wait_for_limit": Effect(60, True, goes_on_after_a_limit),
+    "controller.keep_awake": Effect(False, False, rule("keep_awake")),
+    "notify.desktop": Effect(False, False, rule("desktop")),
+    "notify.terminal": Effect(True, True, rings),
+    "notify.command": Effect(["sh", "-c", "echo $TEROK_NOTIFY_STATE >$TEROK_ROOT/said"], "done\n", command_of_a_person),
+    "notify.states": Effect(["done"], True, notice("done")),
 }
 CASES = [(owners.file, key) for owners in (HOST, PROJECT) for key in owners.keys]
 
@@ -202,6 +285,12 @@ def test_a_key_changes_what_it_says(host: Host, monkeypatch: pytest.MonkeyPatch,
         data = {part: data}
     host.write("user" if file == "config.yml" else "projects/web", yaml.dump(data))
     assert effect.observe(host) == effect.seen
+
+
+def test_every_rule_of_the_controller_is_read() -> None:
+    room = Path(act.__file__).parent
+    text = "".join(path.read_text() for path in room.glob("*.py") if path.name not in ("rules.py", "act.py"))
+    assert [name for name in Rules._fields if f"rules.{name}" not in text] == []
 
 
 def test_a_shared_directory_of_terok_s_own_is_made(host: Host) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import Any
@@ -9,7 +10,7 @@ from terok.config import BrokenProject, list_projects, load_project, load_settin
 from terok.config.explanation import explain
 from terok.config.instructions import layered
 from terok.errors import UnknownProject
-from terok_util import ConfigError
+from terok_util import ConfigError, UsageError
 from terok_util.process import run
 
 from .conftest import Host
@@ -46,7 +47,7 @@ def test_every_layer_hides_the_one_below(host: Host, key: str, values: tuple[Any
 
 def test_a_wrong_option_is_named_as_one(host: Host) -> None:
     host.write("projects/web", "presets:\n  fast: {}\n")
-    with pytest.raises(ConfigError, match=r"^command line: run\.cpus: use a number$"):
+    with pytest.raises(UsageError, match=r"^run\.cpus: use a number$"):
         load_project("web", overrides={"run.cpus": "many"})
     with pytest.raises(UnknownProject) as caught:
         load_project("web", preset="quick")
@@ -54,6 +55,18 @@ def test_a_wrong_option_is_named_as_one(host: Host) -> None:
     with pytest.raises(UnknownProject) as caught:
         load_project("wob")
     assert caught.value.hint == "did you mean web?"
+
+
+def test_variables_of_a_command_line_are_in_no_kept_file(host: Host) -> None:
+    host.write("projects/web", "run: {env: {A: a, B: b}}\n")
+    project = load_project("web", overrides={"run.env": {"B": "told-nobody"}, "agent.model": "m"})
+    assert (project.run.env, project.agent.model) == ({"A": "a", "B": "told-nobody"}, "m")
+    kept = [path.read_text() for path in host.root.rglob("*.json")]
+    assert any('"m"' in text for text in kept)
+    assert [text for text in kept if "told-nobody" in text] == []
+    for wrong in ({"A-B": "x"}, {"A": 1}):
+        with pytest.raises(ConfigError, match=r"command line: run\.env"):
+            load_project("web", overrides={"run.env": wrong})
 
 
 def test_an_empty_section_hides_nothing(host: Host) -> None:
@@ -89,6 +102,22 @@ def test_paths_are_those_of_the_file_that_says_them(host: Host) -> None:
     assert load_project("web").git.upstream == "https://forge.example/a.git"
 
 
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "a/../\0", "~/x", "/a/../b", "\N{CYRILLIC SMALL LETTER A}"])
+def test_any_text_may_stand_for_a_path(host: Host, path: str) -> None:
+    host.write("projects/web", f"shield: {{policy: {json.dumps(path)}}}\n")
+    policy = load_project("web").shield.policy
+    assert policy is not None
+    assert policy.startswith("/")
+    assert ".." not in policy
+
+
+def test_layers_that_are_wrong_together_are_an_error(host: Host) -> None:
+    host.write("user", "shield: {resolvers: [192.0.2.1, 192.0.2.2]}\n")
+    host.write("projects/web", "shield: {resolvers: [_inherit, 192.0.2.3, 192.0.2.4]}\n")
+    with pytest.raises(ConfigError, match=r"^shield\.resolvers: .*at most 3 .*\(all layers together\)"):
+        load_project("web")
+
+
 @pytest.mark.parametrize(
     ("said", "together"),
     [
@@ -119,13 +148,14 @@ def test_a_broken_project_hides_no_other(host: Host) -> None:
     closed = host.write("projects/closed", "").parent
     closed.chmod(0)
     host.write("projects/.trash", "")
+    host.write("projects/No Name", "")
     host.write("projects/README/x", "not a project")
     try:
         found = {project.name: project for project in list_projects()}
     finally:
         closed.chmod(0o700)
-    broken = ["bad", "closed", "unreadable", "worse"]
-    assert sorted(found) == ["bad", "closed", "good", "unreadable", "worse"]
+    broken = ["No Name", "bad", "closed", "unreadable", "worse"]
+    assert sorted(found) == ["No Name", "bad", "closed", "good", "unreadable", "worse"]
     assert [name for name, one in found.items() if isinstance(one, BrokenProject)] == broken
     bad = found["bad"]
     assert isinstance(bad, BrokenProject)
@@ -139,6 +169,26 @@ def test_a_project_of_the_system_is_hidden_by_the_users(host: Host) -> None:
     assert [(one.level, one.project.description) for one in list_projects() if not isinstance(one, BrokenProject)] == [
         ("user", "mine")
     ]
+
+
+def test_what_is_root_s_own_is_no_layer_of_others(host: Host) -> None:
+    host.write("system", "run: {timeout: 7}\nimage: {agents: demo}\n")
+    host.write("../etc/projects/theirs/project.yml", "")
+    host.write("projects/web", "")
+    closed = host.root / "etc"
+    closed.chmod(0)
+    try:
+        project = load_project("web")
+        assert (project.run.timeout, project.image.agents, sandbox_config(project).shutdown_timeout) == (
+            1800,
+            "all",
+            10,
+        )
+        assert [one.name for one in list_projects()] == ["web"]
+        assert load_settings().tasks.slots == 4
+    finally:
+        closed.chmod(0o700)
+    assert (load_project("web").run.timeout, load_project("theirs").level) == (7, "system")
 
 
 def test_settings_come_from_both_files(host: Host) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terok.config.owners import HOST
 from terok.config.sections import PRESET_SECTIONS
+from terok.integrations.sandbox import SandboxConfigView
 from terok.model.task import Task
 from terok.services.hooks import INHERITED, hook_environment
+from terok_util import PRODUCT_KEYS, SECTIONS
 
 ROOT = Path(__file__).parents[5]
 REFERENCE = ROOT / "docs" / "reference"
@@ -45,3 +48,10 @@ def leaves(schema: dict[str, Any], path: str = "") -> set[str]:
 @pytest.mark.parametrize("name", TOOL["FILES"])
 def test_the_schema_has_every_key_and_no_other(name: str) -> None:
     assert leaves(json.loads(TOOL["schema_text"](name))) == set(TOOL["FILES"][name].keys)
+
+
+def test_the_wheels_below_know_which_sections_and_keys_are_not_theirs() -> None:
+    product = HOST._product_keys
+    lower = {*SandboxConfigView.model_fields, "image"}
+    assert {*product, *lower} == SECTIONS
+    assert {section: keys for section, keys in product.items() if section in lower} == PRODUCT_KEYS

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok.config import load_project, load_settings
+from terok.config.checkup import problems_of_files
 from terok.config.owners import HOST, PROJECT
 from terok.config.validation import problems
 from terok_util import ConfigError, ConfigScope
@@ -20,10 +21,13 @@ from .conftest import Host
         ("run:\n  memory: 12q\n", "2: run.memory: invalid size '12q': use a number and k, m or g", None),
         ("run:\n  memry: 1g\n", "2: run.memry: unknown key", "did you mean run.memory?"),
         ("run:\n  cpus: '2'\n", "2: run.cpus: use a number", None),
+        ("run:\n  cpus: .inf\n", "2: run.cpus: should be a finite number", None),
+        ("budget:\n  task:\n    cost_usd: .nan\n", "3: budget.task.cost_usd: should be a finite number", None),
         ("run:\n  cpus: 0\n", "2: run.cpus: should be greater than 0", None),
         ("run:\n  shutdown_timeout: soon\n", "2: run.shutdown_timeout: use a whole number", None),
         ("run:\n  sealed: 1\n", "2: run.sealed: use true or false", None),
         ("run:\n  tools: gh\n", "2: run.tools: use a list", None),
+        ("run:\n  env: {A-B: x}\n", "2: run.env.A-B: invalid variable name 'A-B': use letters, digits and _", None),
         ("run:\n  env: {A: 1}\n", "2: run.env.A: use text, in quotes if it looks like a number or a yes", None),
         ("memory: 4g\n", "1: memory: unknown section", "did you mean run.memory?"),
         ("project:\n  security_class: online\n", "2: project.security_class: unknown key", "did you mean gate.secu"),
@@ -62,6 +66,7 @@ def test_what_is_wrong_is_said_with_file_line_and_key(host: Host, text: str, sai
         ("git:\n  upstream: x\n", "2: git.upstream: this belongs into project.yml"),
         ("project: {}\n", "1: project: this belongs into project.yml"),
         ("tasks:\n  slots: 0\n", "2: tasks.slots: should be greater than or equal to 1"),
+        ("notify:\n  states: [workin]\n", r"2: notify.states.0: unknown state 'workin': use some of needs, review,"),
         ("tasks:\n  min_free_disk: lots\n", "2: tasks.min_free_disk: invalid size 'lots'"),
         ("credentials:\n  passphrase_command: []\n", "2: credentials.passphrase_command: List should have at least 1"),
     ],
@@ -78,6 +83,32 @@ def test_every_problem_of_a_file_is_found() -> None:
     assert {".".join(map(str, problem.key)) for problem in found} == {
         *("run.cpus", "run.memry", "run.shutdown_timeout", "image.x", "nope")
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("agent: {name: cluade}", "agent.name", "unknown agent: 'cluade'"),
+        ("agent: {name: demo, provider: nosuch}", "agent.provider", "unknown provider: 'nosuch'"),
+        ("agent: {subagents: [nosuch.md]}", "agent.subagents", "nosuch.md"),
+        ("git: {upstream: ./nosuch}", "git.upstream", "nosuch"),
+        ("git: {repos: [{name: lib, upstream: ./nosuch}]}", "git.repos", "nosuch"),
+        ("image: {agents: 'all,-nosuch'}", "image.agents", "unknown agent"),
+        ("image: {user_snippet_inline: FROM x}", "image.user_snippet_inline", "line 1 of the image snippet: FROM"),
+        ("run: {tools: [nosuch]}", "run.tools", "unknown tool: 'nosuch'"),
+        ("shield: {policy: nosuch}", "shield.policy", "nosuch: cannot be read"),
+        ("shield: {profiles: [python, nosuch]}", "shield.profiles", "unknown profile 'nosuch'"),
+    ],
+)
+def test_what_a_project_mentions_has_to_be_there(host: Host, text: str, key: str, said: str) -> None:
+    host.write("projects/good", "agent: {name: demo}\nshield: {profiles: [python]}\n")
+    path = host.write("projects/web", f"# mine\n{text}\n")
+    (wrong,) = problems_of_files()
+    assert (wrong.file, wrong.line, wrong.key) == (str(path), 2, key)
+    assert wrong.message.startswith(f"{path}:2: {key}: ")
+    assert said in wrong.message
+    host.write("user", "run: {cpus: many}\n")
+    assert [one.key for one in problems_of_files()] == ["run.cpus"]
 
 
 _VALUES = st.recursive(

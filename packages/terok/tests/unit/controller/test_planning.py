@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from terok.controller.observing import facts_of
-from terok.controller.planning import COURTESY, Act, Plan, View, plan
+from terok.controller.planning import COURTESY, WATCH, Act, Plan, View, plan
 from terok.integrations.sandbox import Activity
 from terok.model.admission import Limits, Waiting
 from terok.model.claims import Claims
 from terok.model.facts import Facts, Wanted
-from terok.model.state import judge
+from terok.model.state import STOPPING, judge
 from terok.model.task import Task
 from terok_sandbox import BudgetFact, Fact, Inside, Life, ModelCall, Provider, Question
 from terok_sandbox.activity.state import Part
@@ -20,7 +20,9 @@ LIMITS = Limits(total=2, per_project=2)
 
 def task(task_id: str = "a", **fields: object) -> Task:
     base = Task(task_id, "web", task_id, "demo", "headless", NOW - 900, started=NOW - 800, container=f"c-{task_id}")
-    return base._replace(**{"word": "working", "group": "working", "process": "up", "since": NOW - 100, **fields})
+    works = fields.get("word", "working") == "working"
+    known = {"word": "working", "group": "working", "process": "up", "since": NOW - 100, "works": works}
+    return base._replace(**{**known, **fields})
 
 
 RUNS = task()
@@ -63,8 +65,14 @@ def view(*tasks: Task, **fields: object) -> View:
         (view(task(process="gone"), left_alone={"a"}), [Act("recover", "a")]),
         (view(QUEUED, queue=[ROW]), [Act("start", "q")]),
         (view(QUEUED, queue=[ROW], busy={"q"}), []),
+        (view(QUEUED, queue=[ROW], not_before={Act("start", "q"): NOW + 10}), []),
         (view(QUEUED, RUNS, task("b"), queue=[ROW]), []),
-        (view(QUEUED, RUNS, task("b", ended=NOW)._replace(word="waiting"), queue=[ROW]), [Act("start", "q")]),
+        (view(QUEUED, RUNS, task("b", word="waiting"), queue=[ROW]), [Act("start", "q")]),
+        (view(QUEUED, RUNS, task("b", word="review", works=True), queue=[ROW]), []),
+        (view(RUNS, unwanted={"a": NOW - STOPPING}), [Act("stop", "a")]),
+        (view(RUNS, unwanted={"a": NOW - STOPPING}, busy={"a"}), []),
+        (view(RUNS, unwanted={"a": NOW - 1}), []),
+        (view(unwanted={"trashed": NOW - STOPPING}), [Act("stop", "trashed")]),
         (view(QUEUED, RUNS, EXITED._replace(id="r"), queue=[ROW], interrupted={"r"}), [Act("resume", "r")]),
         (view(QUEUED, queue=[ROW], limits=Limits(9, 9, stopped=True)), []),
     ],
@@ -83,7 +91,7 @@ def test_two_queued_tasks_do_not_take_one_slot() -> None:
 
 def test_who_is_followed() -> None:
     made = plan(view(RUNS, OVER, EXITED, task("t", trashed=NOW), QUEUED))
-    assert made.follow == {"a": "c-a"}
+    assert made.follow == {"a": RUNS}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,10 @@ def test_who_is_followed() -> None:
         (view(EXITED, not_before={Act("record", "a"): NOW + 60}), NOW + 60, False),
         (view(QUEUED, queue=[ROW._replace(not_before=NOW + 7)]), NOW + 7, False),
         (view(QUEUED, queue=[ROW], disk_free=None), NOW + 60, False),
+        (view(QUEUED, queue=[ROW], not_before={Act("start", "q"): NOW + 10}), NOW + 10, False),
         (view(OVER, busy={"a"}), None, False),
+        (view(RUNS, unwanted={"a": NOW - 1}), NOW - 1 + STOPPING, False),
+        (view(leased=True), NOW + WATCH, False),
     ],
 )
 def test_when_to_look_again_and_when_to_end(given: View, deadline: float | None, idle: bool) -> None:
@@ -132,6 +143,7 @@ ASKED = Question(at=NOW - 9, id="c1", state="open", since=NOW - 30, target=Insid
         ((call(status=200), Provider(at=NOW - 1, provider="acme", state="works")), "waiting"),
         ((call(status=429), LIMITED), "limit"),
         ((call("begun"), LIMITED), "limit"),
+        ((REFUSED,), "auth"),
         ((HELD,), "budget"),
         ((BudgetFact(at=NOW, whose="task", limit="cost_usd", used=1.0, most=2.0, state="room"),), "waiting"),
         ((ASKED,), "clearance"),

@@ -145,7 +145,6 @@ async def test_every_change_is_told_once_also_by_the_next_controller(tmp_path: P
             "resume": True,
             "keep_awake": False,
             "desktop": False,
-            "terminal": False,
             "command": ["sh", "-c", script],
             "states": [*STATES],
             "waits": {},

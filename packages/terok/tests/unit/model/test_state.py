@@ -163,6 +163,13 @@ def test_the_first_word_counts_and_the_others_are_told() -> None:
     assert state.since == NOW - 40
 
 
+def test_work_is_told_beside_the_word_that_hides_it() -> None:
+    """A task with commits to review that goes on working has a slot."""
+    assert judge(replace(RUNS, pushed=PUSHED, calls=calls(open=1)), NONE, NOW).works
+    assert not judge(replace(RUNS, pushed=PUSHED), TURN_ENDED, NOW).works
+    assert not judge(replace(RUNS, process=EXITED, calls=calls(open=1)), NONE, NOW).works
+
+
 def test_a_watched_fact_does_not_age() -> None:
     old = replace(RUNS, started=NOW - 6000, process=replace(UP, at=NOW - 5000))
     assert judge(old, TURN_ENDED, NOW, watched=True).word == "waiting"

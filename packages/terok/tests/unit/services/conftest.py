@@ -14,7 +14,7 @@ from terok.engines import Launch, Started
 from terok.errors import TaskError
 from terok.model.facts import Process, Silence
 from terok.services import Tasks
-from terok_executor import Delivery, Outcome
+from terok_executor import Delivery
 
 
 @dataclass
@@ -28,6 +28,7 @@ class PlainEngine:
     before: Callable[[str], None] = lambda step: None
     silent: bool = False
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    time_left: float = 0.0
 
     def _state(self, container: str) -> Path:
         return self.place / container
@@ -70,7 +71,7 @@ class PlainEngine:
         since = self._state(name).stat().st_mtime
         return Process(now, "podman", "up") if text == "up" else Process(now, "podman", "exited", int(text), since)
 
-    def wait_until_ready(self, container: str) -> None:
+    def wait_until_ready(self, container: str, since: float) -> None:
         self.before("wait")
 
     def started_at(self, container: str) -> float | None:
@@ -81,10 +82,11 @@ class PlainEngine:
         """Let the agent end."""
         self._put(container, str(code))
 
-    def follow(self, container: str, on_line: Callable[[str], None]) -> Outcome:
+    def follow(self, container: str, on_line: Callable[[str], None], *, timeout: float) -> int:
+        self.time_left = timeout
         on_line("said")
         self.end(container)
-        return Outcome(0, timed_out=False)
+        return 0
 
     def stop(self, container: str, timeout: int) -> None:
         self.before("stop")
@@ -102,11 +104,11 @@ class PlainEngine:
     def delivery(self, container: str) -> Delivery:
         return Delivery("unknown")
 
-    def send(self, container: str, text: str) -> str:
+    def send(self, container: str, text: str) -> None:
         raise TaskError("this agent takes no more input")
 
     def result(self, container: str, *, exit_code: int, duration: float) -> Any:
-        return SimpleNamespace(usage=SimpleNamespace(requests=3, cost_usd=0.25))
+        return SimpleNamespace(exit_code=exit_code, usage=SimpleNamespace(requests=3, cost_usd=0.25))
 
     def logs(self, container: str, on_line: Callable[[str], None], *, follow: bool, tail: int | None) -> None:
         on_line("said")
@@ -122,7 +124,7 @@ class PlainEngine:
     def login_command(self, container: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         return ["true"]
 
-    def remove(self, container: str) -> None:
+    def remove(self, container: str, *, force: bool = False) -> None:
         self.before("remove")
         self._state(container).unlink(missing_ok=True)
 

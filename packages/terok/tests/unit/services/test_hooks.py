@@ -9,8 +9,11 @@ import pytest
 from terok.config import load_project
 from terok.errors import ProjectError
 from terok.model.task import Task
+from terok.services import Tasks
 from terok.services.hooks import HookResult, Point, run_hook
 from terok.store import Store
+
+from .conftest import PlainEngine, make_project
 
 
 class Bench:
@@ -137,3 +140,55 @@ def test_output_is_not_kept_where_the_task_is_gone(bench: Bench) -> None:
     assert result is not None
     assert (result.said, result.output) == ("over", None)
     assert not (bench.root / "task").exists()
+
+
+HOOKS = """\
+hooks:
+  pre_start: echo "$TEROK_HOOK" >>{0}
+  post_start: echo "$TEROK_HOOK" >>{0}
+  post_ready: echo "$TEROK_HOOK" >>{0}
+  post_stop: echo "$TEROK_HOOK $TEROK_EXIT_CODE" >>{0}
+"""
+
+
+def test_the_hooks_of_a_task_from_its_first_start_to_its_last_end(
+    root: Path, tasks: Tasks, engine: PlainEngine
+) -> None:
+    log = root / "hooks.log"
+    make_project(root, "shop", HOOKS.format(log))
+    task, _ = tasks.create("shop", "Do it")
+    task = tasks.carry_out_start(task)
+    begun = ["pre_start", "post_start", "post_ready"]
+    assert log.read_text().splitlines() == begun
+    assert (tasks.directory(task) / "hooks/pre_start.log").exists()
+    engine.end(task.container, 4)
+    tasks.record_exit(task, 4)
+    assert log.read_text().splitlines() == [*begun, "post_stop 4"]
+    tasks.restart(tasks.store.task(task.id))
+    tasks.stop(tasks.store.task(task.id))
+    assert log.read_text().splitlines() == [*begun, "post_stop 4", *begun, "post_stop 143"]
+
+
+def test_a_task_that_never_started_has_no_transition(root: Path, tasks: Tasks) -> None:
+    log = root / "hooks.log"
+    make_project(root, "shop", HOOKS.format(log))
+    (root / "config/config.yml").write_text("tasks: {slots: 1}\n")
+    tasks.create("web", "x")
+    queued, ours = tasks.create("shop", "x")
+    assert not ours
+    tasks.stop(queued)
+    only_recorded, _ = tasks.create("shop", "x", start=False)
+    for task in (queued, only_recorded):
+        found = tasks.store.task(task.id)
+        assert run_hook(tasks.store, found, load_project("shop"), "post_stop", tasks.directory(found)) is None
+    assert not log.exists()
+
+
+def test_a_hook_that_refuses_keeps_the_container_from_being_made(root: Path, tasks: Tasks, engine: PlainEngine) -> None:
+    make_project(root, "shop", "hooks: {pre_start: 'echo not today; exit 1'}\n")
+    task, _ = tasks.create("shop", "Do it")
+    with pytest.raises(ProjectError, match="not today"):
+        tasks.carry_out_start(task)
+    assert engine.asked == []
+    assert (tasks.store.task(task.id).word, tasks.store.lease(task.id)) == ("failed", None)
+    assert (tasks.directory(task) / "hooks/pre_start.log").read_text() == "not today\n"

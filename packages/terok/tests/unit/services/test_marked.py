@@ -93,6 +93,13 @@ def test_anything_else_is_left_alone(tree: Path, tmp_path: Path, spoil: Callable
     assert content(tree) == before
 
 
+def test_a_draft_of_the_marker_is_no_marker(tmp_path: Path) -> None:
+    directory = tmp_path / TASK
+    directory.mkdir()
+    (directory / f".{MARKER}.0123456789ab.tmp").write_text("{")
+    assert make_marked(directory, TASK) == read_marker(directory, TASK)
+
+
 def test_nothing_is_moved_over_something(tree: Path, tmp_path: Path) -> None:
     trash = tmp_path / "trash" / TASK
     trash.mkdir(parents=True)

@@ -133,6 +133,21 @@ def test_a_deleted_project_comes_back_as_it_was(root: Path) -> None:
         assert other.exists()
 
 
+def test_an_undo_that_was_interrupted_can_be_repeated(root: Path) -> None:
+    from terok.services import project_deletion
+
+    projects = Projects()
+    file = projects.create("web", {})
+    before = tree(file.parent)
+    with Tasks() as tasks:
+        number = projects.delete(tasks, "web")
+        details = next(one.inverse for one in tasks.operations.log() if one.id == number)
+        project_deletion.take_back(tasks, details)
+        assert tree(file.parent) == before
+        tasks.operations.undo(number)
+    assert tree(file.parent) == before
+
+
 @pytest.mark.parametrize("step", ["nothing", "moved"])
 def test_a_deletion_that_was_interrupted_is_taken_up(root: Path, step: str) -> None:
     from terok.services import project_deletion
@@ -157,13 +172,12 @@ def test_only_the_directory_of_the_operation_is_touched(root: Path) -> None:
     with Tasks() as tasks:
         number = projects.delete(tasks, "web")
         (gone,) = (root / "config/projects/.trash").iterdir()
-        shutil.copytree(gone, gone.with_name("copy"))
+        shutil.copytree(gone, gone.with_name("copy"))  # marked too, but another directory
         shutil.rmtree(gone)
         gone.with_name("copy").rename(gone)
         with pytest.raises(ProjectError, match="another directory"):
             tasks.operations.undo(number)
-        with pytest.raises(ProjectError, match="another directory"):
-            tasks.operations.expire(float("inf"))
+        tasks.operations.expire(float("inf"))  # which says so, and goes on with others
         assert gone.exists()
     assert not file.exists()
 
@@ -188,6 +202,7 @@ def test_a_project_with_tasks_or_of_the_system_is_not_deleted(root: Path) -> Non
     ("repository", "name"),
     [
         ("https://forge.example/Team/Web_App.git", "web_app"),
+        ("https://forge.example/a/site.example.org.git", "site-example-org"),
         ("git@forge.example:team/x y.git", "x-y"),
         ("/home/me/src/", "src"),
         ("", ""),
@@ -247,17 +262,32 @@ def test_answers_in_a_file_are_sections_and_a_name() -> None:
             read_answers(wrong)
 
 
-def test_a_project_that_is_not_there_cannot_be_made_ready(root: Path) -> None:
+def test_making_ready_can_be_tried_again(root: Path) -> None:
     with pytest.raises(UnknownProject):
         Projects().prepare("web")
-    Projects().create("web", {})
-    with pytest.raises(ProjectError, match="already"):
-        Projects().prepare("web", str(root))
+    with pytest.raises(TerokError, match="was not reached"):
+        Projects().prepare("web", "https://127.0.0.1:1/a.git")
+    with pytest.raises(ProjectError, match="has another repository"):
+        Projects().prepare("web", "https://127.0.0.1:1/b.git")
+    with pytest.raises(TerokError, match="was not reached"):  # the same may be tried again
+        Projects().prepare("web", "https://127.0.0.1:1/a.git")
 
 
 def test_a_directory_of_projects_that_cannot_be_listed_is_an_error(root: Path) -> None:
     place = root / "config/projects"
     place.parent.mkdir()
     place.symlink_to(place)
-    with pytest.raises((OSError, TerokError)):
+    with pytest.raises(ConfigError, match="cannot read"):
         Projects().all()
+
+
+def test_what_the_system_refuses_is_an_error_of_ours(root: Path) -> None:
+    file = Projects().create("web", {})
+    (file.parent / "pipe").symlink_to("nowhere")
+    (file.parent / "closed").mkdir(mode=0)
+    try:
+        with pytest.raises(ProjectError, match="project web2 cannot be made"):
+            Projects().derive("web", "web2")
+    finally:
+        (file.parent / "closed").chmod(0o700)
+    assert [one.name for one in Projects().all()] == ["web"]

@@ -262,6 +262,54 @@ def test_killed_inside_a_transaction_nothing_of_it_counts(path: Path) -> None:
         add(store)
 
 
+def test_two_stores_of_one_process_keep_each_other_s_locks(store: Store, path: Path) -> None:
+    """Whoever closes a descriptor of the file would end the first one's: another process then deletes its log."""
+    add(store)
+    with Store(path) as second:
+        assert second.tasks()
+        child(path, "b", 1).communicate(timeout=60)
+        with store.write() as writer:
+            writer.change(A, "renamed", name="acknowledged")
+        child(path, "c", 1).communicate(timeout=60)
+    code = (
+        "import sys; from pathlib import Path; from terok.store import Store; print(Store(Path(sys.argv[1])).tasks())"
+    )
+    seen = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert "acknowledged" in seen.stdout
+    assert len(store.tasks()) == 3
+
+
+def test_a_late_end_or_fact_of_an_earlier_run_changes_nothing(store: Store) -> None:
+    add(store)
+    with store.write(AT + 1) as writer:
+        writer.begin(A, "c")
+        assert writer.end(A, 1, run=AT + 1)
+    with store.write(AT + 2) as writer:
+        writer.begin(A, "c")
+        writer.observe(A, process=Process(AT + 2, "podman", "up"))
+    with store.write(AT + 3) as writer:
+        assert not writer.end(A, 1, run=AT + 1)
+        writer.observe(A, AT + 1, process=Process(AT + 3, "podman", "exited", 1))
+        assert not writer.end(A, 1, run=AT + 1)
+    read = store.task(A, now=AT + 3)
+    assert (read.ended, read.process) == (None, "up")
+    with store.write(AT + 4) as writer:
+        assert writer.end(A, 0, run=AT + 2)
+
+
+def test_text_that_is_not_unicode_is_kept_as_far_as_it_is(store: Store) -> None:
+    add(store, task(prompt="caf\udce9 \u00e9"))
+    assert store.task(A).prompt == "caf? \u00e9"
+
+
+def test_a_database_that_appears_after_it_was_missing_is_written_to(path: Path) -> None:
+    with Store(path, create=False) as reader, Store(path) as other:
+        add(other)
+        with reader.write() as writer:
+            writer.change(A, "renamed", name="seen")
+        assert other.task(A).name == "seen"
+
+
 def test_a_locked_database_is_waited_for_and_then_named(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from terok_util import UsageError
+from terok_util import UsageError, may_ask
 from terok_util.commands.output import show
 
 from terok_sandbox.config import SandboxConfig
@@ -72,7 +72,7 @@ def change(*, ask: bool = False) -> None:
 
     cfg = SandboxConfig.load()
     new = unlocking.read_secret("New passphrase: ", "passphrase") if ask else None
-    if new is not None and sys.stdin.isatty() and new != ask_passphrase("New passphrase, again: "):
+    if new is not None and may_ask() and new != ask_passphrase("New passphrase, again: "):
         raise UsageError("the two passphrases differ")
     if new is not None and len(new) < MIN_CHOSEN:
         raise UsageError(

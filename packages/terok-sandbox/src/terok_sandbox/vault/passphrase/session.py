@@ -6,14 +6,13 @@ configured `passphrase_command`, and for interactive commands a question on the 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
+from terok_util import FileLock, TerokError, ensure_dir, may_ask, write_sensitive_file
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.connection import opens
@@ -64,7 +63,7 @@ def try_passphrases(cfg: SandboxConfig, use: Callable[[Resolved], T], *, interac
 
             log = logging.getLogger(__name__)
             log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
-    if interactive and sys.stdin.isatty():
+    if interactive and may_ask():
         return use(Resolved(ask_passphrase("Vault passphrase: "), "prompt"))
     if wrong:
         raise WrongPassphrase(

@@ -20,13 +20,11 @@ from terok_sandbox.vault.usage.decisions import FINISH_SECONDS, IDLE_SECONDS, De
 from terok_sandbox.vault.usage.journal import NANO, Totals
 
 MAX_WAITING: Final = 64
-"""Calls that wait at once; a further one is refused."""
-WAIT_SECONDS: Final = 3600.0
-"""How long a call may wait; clients give up sooner, and ask again."""
+"""Calls that wait at once; further ones are asked to come back."""
+WAIT_SECONDS: Final = 540.0
+"""How long a call waits before its client is asked to come back: most give up after ten minutes."""
 RECHECK_SECONDS: Final = 2.0
 """How often a call that waits at a project's limit looks at what others of the project have done."""
-LOOK_SECONDS: Final = 30.0
-"""How often any call that waits looks whether its client still does."""
 USED_UP: Final = "budget_exceeded"
 BUSY: Final = "budget_busy"
 
@@ -93,15 +91,17 @@ class TaskBudget:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait(self, refusal: VaultRefusal, since: float, told: Callable[[], None]) -> bool:
-        """Wait, instead of answering `refusal`, until the call may be decided about anew; False if it may not.
+    async def wait(self, refusal: VaultRefusal, since: float, told: Callable[[], None]) -> VaultRefusal | None:
+        """Wait, instead of answering `refusal`, until the call may be decided about anew; else return what to answer.
 
         `since` is when it began to wait (`time.monotonic`); `told` is called when `held` has changed.
         """
-        left = WAIT_SECONDS - (time.monotonic() - since)
         held = refusal.reason == USED_UP
-        if not self._holds or not (held or refusal.reason == BUSY) or self._waiting >= MAX_WAITING or left <= 0:
-            return False
+        if not self.holds or not (held or refusal.reason == BUSY):
+            return refusal
+        left = WAIT_SECONDS - (time.monotonic() - since)
+        if left <= 0 or self._waiting >= MAX_WAITING:
+            return refusal.later or refusal
         shared = self._configured["project"].any
         changed = self._changed
         self._waiting += 1
@@ -109,14 +109,14 @@ class TaskBudget:
         told()
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, RECHECK_SECONDS if shared else LOOK_SECONDS)):
+                async with asyncio.timeout(min(left, RECHECK_SECONDS) if shared else left):
                     await changed.wait()
         finally:
             self._waiting -= 1
             self.held -= held
             # Not at once: who is about to wait again has not changed anything.
             asyncio.get_running_loop().call_soon(told)
-        return True
+        return None
 
     def decide(
         self, answer: str, whose: str, limit: str, most: float, record: Callable[[], None] = lambda: None
@@ -161,7 +161,7 @@ class TaskBudget:
     def facts(self, standings: list[Standing]) -> Iterator[BudgetFact]:
         """Yield how each limit stands."""
         now, finishing = self._clock(), self.finishing
-        over: BudgetState = "finishing" if finishing else "holds" if self._holds else "refuses"
+        over: BudgetState = "finishing" if finishing else "holds" if self.holds else "refuses"
         for whose, limits, used in standings:
             for name, amount in _amounts(used, now - self._wiring.started).items():
                 most = getattr(limits, name)
@@ -179,7 +179,8 @@ class TaskBudget:
                 )
 
     @property
-    def _holds(self) -> bool:
+    def holds(self) -> bool:
+        """Whether calls over a limit wait."""
         return self._wiring.on_limit == "hold" and not self._decided.stopped
 
 

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route
 from terok_sandbox.vault.store import Billing
 from terok_sandbox.vault.usage.answers import Usage
-from terok_sandbox.vault.usage.budget import BUSY, USED_UP, TaskBudget, decision_of
+from terok_sandbox.vault.usage.budget import TaskBudget, decision_of
 from terok_sandbox.vault.usage.journal import TOKENS, Totals, UsageJournal, reached
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import load_prices
@@ -105,8 +106,11 @@ class UsageMeter:
             return refusal
         return self._crowded(route, Totals()) if is_inference(method, path) else None
 
-    async def hold(self, refusal: VaultRefusal, since: float) -> bool:
-        """Wait at the budget instead of answering `refusal`; False if it is to be answered."""
+    async def hold(self, refusal: VaultRefusal, since: float) -> VaultRefusal | None:
+        """Wait until a refused request may be decided about anew; else return the refusal to be answered.
+
+        `since` is when it was refused first (`time.monotonic`).
+        """
         return await self.budget.wait(refusal, since, self.tell_budget)
 
     def tell_budget(self) -> None:
@@ -224,7 +228,8 @@ class UsageMeter:
         for whose, limits, used, _ in self._state():
             now = used + Totals(requests=self.in_flight - ongoing, bytes=self.moved)
             if words := reached(limits, now, elapsed):
-                self.tell_budget()
+                if not self.budget.holds:  # else it is told when the request waits
+                    self.tell_budget()
                 return budget_refusal(route, f"the budget of this {whose} is used up: {words}")
         return None
 
@@ -273,17 +278,24 @@ class UsageMeter:
 
 def budget_refusal(route: Route, message: str, *, later: bool = False) -> VaultRefusal:
     """Return a 429 in the error form of the route's vendor; its clients are told whether trying again is of use."""
-    hint = "raise the limit in the `budget:` section of the project's or the sandbox's configuration"
+    hint = "raise the limit with `terok-sandbox budget`, or in the `budget:` section of the configuration"
     text = f"{message} ({hint})"
     document = _error_document(f"{route.provider} {route.upstream.origin}", text, later=later)
     if later:
-        return VaultRefusal(429, BUSY, message, hint, document=document, headers=LATER)
-    return VaultRefusal(429, USED_UP, message, hint, document=document, headers=NO_RETRY)
+        return VaultRefusal(429, "budget_busy", message, hint, document=document, headers=LATER)
+    back = budget_refusal(route, message, later=True)
+    return VaultRefusal(429, "budget_exceeded", message, hint, document=document, headers=NO_RETRY, later=back)
 
 
 def _error_document(vendor: str, text: str, *, later: bool) -> dict[str, Any]:
     """Return an error in the form of a vendor's API, or of the API that most others speak."""
-    forms = json.loads(_ERROR_FORMS.read_bytes())
+    forms = _error_forms()
     form = next((form for name, form in forms.items() if name in vendor), forms["*"])
     error = form["later" if later else "over"]["error"] | {"message": text}
     return {**form["later" if later else "over"], "error": error}
+
+
+@cache
+def _error_forms() -> dict[str, Any]:
+    forms: dict[str, Any] = json.loads(_ERROR_FORMS.read_bytes())
+    return forms

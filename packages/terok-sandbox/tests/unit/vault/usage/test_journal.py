@@ -92,3 +92,25 @@ def test_invented_names_of_models_do_not_make_it_grow(tmp_path: Path, monkeypatc
     path.write_text(text + "torn")
     it.append({"provider": "p", "input": 1})
     assert json.loads(path.read_text().splitlines()[-1])["input"] == 1
+
+
+def test_what_is_put_together_keeps_its_days_and_how_it_is_paid_for() -> None:
+    rows = [
+        {
+            "task": "t",
+            "provider": "p",
+            "model": "m",
+            "input": 1,
+            "time": f"2026-01-0{day}T10:00:00Z",
+            "billing": billing,
+        }
+        for day in (1, 2)
+        for billing in ("metered", "plan", "plan")
+    ]
+    kept = [(row["time"][:10], row["billing"], row["requests"], row["input"]) for row in module.put_together(rows)]
+    assert kept == [
+        ("2026-01-01", "metered", 1, 1),
+        ("2026-01-01", "plan", 2, 2),
+        ("2026-01-02", "metered", 1, 1),
+        ("2026-01-02", "plan", 2, 2),
+    ]

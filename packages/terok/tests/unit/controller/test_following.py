@@ -1,0 +1,111 @@
+"""What a follower records: news only, of its own run, and doubt when a worker stays away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from terok.controller import following
+from terok.controller.following import Follower
+from terok.integrations.sandbox import Activity
+from terok.model.facts import Process, Silence
+from terok.model.task import Task
+from terok.store import Store
+from terok_sandbox import Inside, Life, ModelCall, Push, UsageFact
+from terok_sandbox.activity.state import Part
+
+TASK = "a3bcdefg"
+
+
+class Feed:
+    """A feed whose snapshots the test gives."""
+
+    def __init__(self) -> None:
+        self.snapshots: asyncio.Queue[Activity | None] = asyncio.Queue()
+
+    def activity(self, name: str) -> Feed:
+        return self
+
+    async def __aenter__(self) -> Feed:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def __aiter__(self) -> AsyncIterator[Activity]:
+        while (snapshot := await self.snapshots.get()) is not None:
+            yield snapshot
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "state" / "terok.db") as store:
+        with store.write() as writer:
+            writer.add_task(Task(TASK, "web", "n", "demo", "interactive", writer.at), {})
+            writer.begin(TASK, "c")
+        yield store
+
+
+def snapshot(at: float, *facts: object, unheard: tuple[str, ...] = ()) -> Activity:
+    part = Part("run")
+    for number, fact in enumerate((Life(at=at, state="running", pid=7), *facts), 1):
+        part = part.add(number, fact)
+    return Activity("c", {"host": part}, frozenset(unheard))
+
+
+async def test_it_records_what_is_not_recorded_and_asks_about_pushes(store: Store) -> None:
+    feed, pushes = Feed(), []
+    task = store.task(TASK)
+    at = task.started
+    assert at is not None
+    follower = Follower(store, feed, task, lambda: pushes.append(1))
+    running = asyncio.create_task(follower.run())
+    push = Push(at=at + 1, ref=Inside("refs/heads/x"), state="landed", commit="abc")
+    usage = UsageFact(at=at + 1, requests=1, tokens=5, bytes=9, cost_usd=0.5, cost_known=True)
+    call = ModelCall(at=at + 1, id="1", state="begun", provider="acme", began=at + 1)
+    for _ in range(2):
+        await feed.snapshots.put(snapshot(at, push, usage, call))
+    await until(lambda: feed.snapshots.empty() and store.task(TASK).word == "working")
+    seq = store.last_seq()
+    assert (pushes, store.task(TASK).cost, follower.pid) == ([1], 0.5, 7)
+    with store.write() as writer:  # another process asks Podman in vain
+        writer.observe(TASK, silence=Silence(writer.at, "podman", "no answer"))
+    await feed.snapshots.put(snapshot(at, push, usage, call))
+    await until(lambda: store.facts(TASK).silence is None)
+    assert [event.kind for event in store.events_after(seq)] == []
+    with store.write() as writer:
+        writer.end(TASK, 0)
+    with store.write() as writer:
+        writer.begin(TASK, "c")
+        writer.observe(TASK, process=Process(writer.at, "podman", "up"))
+    await feed.snapshots.put(Activity("c", {"host": Part("run").add(1, Life(at=at, state="ended", exit_code=1))}))
+    await feed.snapshots.put(None)
+    await running
+    assert store.task(TASK).process == "up", "the end of the run before says nothing about this one"
+
+
+async def test_a_worker_that_stays_away_is_doubt_one_that_comes_back_is_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "UNHEARD", 0.2)
+    feed = Feed()
+    task = store.task(TASK)
+    assert task.started is not None
+    running = asyncio.create_task(Follower(store, feed, task, lambda: None).run())
+    await feed.snapshots.put(snapshot(task.started, unheard=("broker",)))
+    await feed.snapshots.put(snapshot(task.started))
+    await until(lambda: store.task(TASK).word == "waiting")
+    await feed.snapshots.put(snapshot(task.started, unheard=("broker",)))
+    await until(lambda: store.task(TASK).word == "unknown")
+    assert store.task(TASK).reason == "broker does not answer"
+    await feed.snapshots.put(snapshot(task.started))
+    await until(lambda: store.task(TASK).word == "waiting")
+    running.cancel()
+
+
+async def until(condition: object) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
