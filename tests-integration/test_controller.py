@@ -130,7 +130,8 @@ def test_a_controller_that_is_killed_at_any_moment_loses_nothing_and_does_nothin
         delay = f"{(number * 7 % 13) / 10 + 0.05:.2f}"  # from while it starts to in the middle of what its children do
         ready("sleep", delay)
         rows = {row["id"]: row for row in ready("terok", "task", "list", f"p:{project}", "--json").json()}
-        if all(row["word"] == "review" for row in rows.values()) and len(words_of(ready, tasks[0], "ended")) == 2:
+        over = all(row["word"] == "review" and row["exit_code"] is not None for row in rows.values())
+        if over and len(words_of(ready, tasks[0], "ended")) == 2:
             break
         os.kill(pid, signal.SIGKILL)
         kills += 1

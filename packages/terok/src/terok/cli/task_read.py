@@ -137,6 +137,9 @@ def wait(tasks: list[str], until: str, timeout: int | None, as_json: bool) -> in
 
 
 def _is_in(task: Task, until: str) -> bool:
+    # A run without a person brings its work before its end is recorded: what is waited for is both.
+    if until in ("review", "over") and task.mode == "headless" and task.started is not None and task.ended is None:
+        return False
     over = until == "over" and task.ended is not None and task.process != "up"
     return over or until in (task.word, task.group) or until in task.also.split()
 
