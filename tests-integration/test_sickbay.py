@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from os import kill
 from pathlib import Path
 
 import pytest
@@ -47,35 +45,6 @@ def alarms(ready: Shell, *words: str) -> dict[str, str]:
 def container(ready: Shell, task: str) -> str:
     name: str = ready("terok", "task", "show", task, "--json").json()["container"]
     return name
-
-
-def test_containers_that_somebody_has_laid_hands_on(ready: Shell, task: str) -> None:
-    name = container(ready, task)
-    healthy = alarms(ready)
-    assert not [check for check in healthy.values() if check.startswith(("task ", "container ", "controller"))], healthy
-    project = ready("terok", "task", "show", task, "--json").json()["project"]
-    inside = ready("terok", "sickbay", project, task, "--json", code=None).json()["findings"]
-    asked = {one["check"].partition(" ")[0]: one["level"] for one in inside}
-    assert asked.items() >= {"inside": "ok", "environment": "ok", "mount": "ok"}.items(), inside
-
-    ready("podman", "rename", name, "renamed-by-hand")
-    assert any("was renamed to renamed-by-hand" in text for text in alarms(ready))
-    assert not any("renamed" in text for text in alarms(ready, "--fix"))
-    assert ready("podman", "ps", "--format", "{{.Names}}", "--filter", f"name={name}").out.strip() == name
-
-    status = ready("terok-sandbox", "supervisor", "status", name, "--json").json()
-    forks = ready("terok-sandbox", "supervisor", "status", "--json").json()
-    kill(forks["pid"], signal.SIGKILL)
-    kill(status["pid"], signal.SIGKILL)
-    assert any("without its wall" in text for text in alarms(ready))
-    assert not any("wall" in text for text in alarms(ready, "--fix"))
-    assert ready("terok-sandbox", "supervisor", "status", name, "--json").json()["prepared"]
-
-    ready("podman", "rm", "-f", "-t", "0", name)
-    ready("terok", "controller", "stop", code=None)
-    assert any("was removed by somebody while it ran" in text for text in alarms(ready))
-    assert not any("removed by somebody" in text for text in alarms(ready, "--fix"))
-    assert ready("terok", "task", "show", task, "--json").json()["process"] == "gone"
 
 
 def test_twenty_tasks_are_looked_at_in_two_seconds(ready: Shell, base_image: str) -> None:
