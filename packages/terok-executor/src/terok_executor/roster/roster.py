@@ -8,7 +8,7 @@ from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from terok_util import lean_dataclass
+from terok_util import did_you_mean, lean_dataclass
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
@@ -193,7 +193,4 @@ def _known(kind: str, name: str, known: Mapping[str, Entry], otherwise: str) -> 
 
 
 def _suggestion(name: str, known: Mapping[str, object], otherwise: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}; {otherwise}"
+    return did_you_mean(name, known, f"known: {', '.join(sorted(known))}; {otherwise}")

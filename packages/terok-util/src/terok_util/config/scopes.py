@@ -11,6 +11,7 @@ from typing import Any
 
 from terok_util.errors import ConfigError
 from terok_util.files.reading import read_file
+from terok_util.meant import did_you_mean
 from terok_util.paths import system_config_dir
 from terok_util.text import safe_text
 
@@ -126,10 +127,7 @@ def load_config_file(path: str | os.PathLike[str], content: bytes | None = None)
     scope = load_yaml_scope("user", path, content)
     for name in scope.data:
         if name not in SECTIONS:
-            import difflib  # only for this message
-
-            close = difflib.get_close_matches(name, SECTIONS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"use one of {', '.join(sorted(SECTIONS))}"
+            hint = did_you_mean(name, SECTIONS, f"use one of {', '.join(sorted(SECTIONS))}")
             raise config_error(scope, (name,), "unknown section", hint=hint)
     return replace(
         scope, data={name: _without(section, PRODUCT_KEYS.get(name, ())) for name, section in scope.data.items()}
