@@ -18,8 +18,9 @@ from pathlib import Path
 from time import time_ns
 from typing import Any, BinaryIO, Final
 
+from terok_util import json_object
+
 from terok_sandbox.errors import AuditError
-from terok_sandbox.values.json_object import json_object
 
 MAX_TEXT: Final = 4096
 """Characters kept of a string field: rows quote names that a container chose."""

@@ -14,9 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from terok_util import json_object
+
 from terok_sandbox.audit import GENESIS, RESUMED, read_audit, rotated, row_hash, row_prev
 from terok_sandbox.errors import AuditError
-from terok_sandbox.values.json_object import json_object
 
 MAX_PROBLEMS: Final = 20
 MAX_LINE: Final = 8 * 1024 * 1024

@@ -52,6 +52,7 @@ with lazy_imports(globals()):
     from terok_util.files.writing import ensure_dir_writable as ensure_dir_writable
     from terok_util.files.writing import sync_path as sync_path
     from terok_util.files.writing import write_sensitive_file as write_sensitive_file
+    from terok_util.json_objects import json_object as json_object
     from terok_util.logs import RedactionFilter as RedactionFilter
     from terok_util.logs import configure_logging as configure_logging
     from terok_util.meant import did_you_mean as did_you_mean

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Literal, TypeGuard, get_args
 
-from terok_util import lean_dataclass, safe_text
+from terok_util import json_object, lean_dataclass, safe_text
 
 ReportKind = Literal["permission", "question", "answered", "turn_ended", "phase", "session", "idle"]
 MAX_LINE = 16 * 1024
@@ -36,13 +35,8 @@ class Report:
 
 def parse_report(line: bytes, now: float) -> Report | None:
     """Return the report in a line, None if there is none; `now` is in seconds since the epoch."""
-    if len(line) > MAX_LINE:
-        return None
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(row, dict) or not isinstance(row.get("kind"), str) or row["kind"] not in _KINDS:
+    row = json_object(line) if len(line) <= MAX_LINE else None
+    if row is None or not isinstance(row.get("kind"), str) or row["kind"] not in _KINDS:
         return None
     at, options = row.get("at"), row.get("options")
     return Report(

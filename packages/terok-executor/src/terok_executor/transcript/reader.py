@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
+
+from terok_util import json_object
 
 from terok_executor.errors import RosterError
 from terok_executor.roster.loader import load_transcripts
@@ -55,7 +55,7 @@ class TranscriptReader:
                 yield event if self._left else TranscriptEvent(kind="message", speaker="output", text=LEFT_OUT)
 
     def _read(self, line: bytes) -> Iterator[TranscriptEvent]:
-        value = _json_object(line) if self._format is not None else None
+        value = json_object(line) if self._format is not None and line.startswith(b"{") else None
         if self._format is None or value is None:
             text = line.decode("utf-8", "backslashreplace")[:MAX_TEXT]
             speaker = "output" if self._format is not None else "agent"
@@ -118,13 +118,3 @@ def read_transcript(agent: str | Agent, data: bytes | Iterable[bytes]) -> Iterat
     for chunk in (data,) if isinstance(data, bytes) else data:
         yield from reader.feed(chunk)
     yield from reader.end()
-
-
-def _json_object(line: bytes) -> dict[str, Any] | None:
-    if not line.startswith(b"{"):
-        return None
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

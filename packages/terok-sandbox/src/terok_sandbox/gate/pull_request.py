@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from terok_util.text import safe_text
+from terok_util import json_object, safe_text
 
 from terok_sandbox.gate.credentials import access_for, forges
 from terok_sandbox.gate.errors import NoCredential, NoSuchBranch, PromotionRefused
@@ -122,11 +122,7 @@ def opening(forge: str, source: RepoSource, wanted: PullRequest, token: str) -> 
 
 def opened(forge: str, status: int, answer: bytes) -> str:
     """Return the address of the pull request that a forge opened; `PromotionRefused` with its words if it did not."""
-    try:
-        document = json.loads(answer)
-    except (ValueError, RecursionError):
-        document = None
-    fields = document if isinstance(document, dict) else {}
+    fields = json_object(answer) or {}
     url = fields.get(forges()[forge]["address"])
     if status in (200, 201) and isinstance(url, str) and url.startswith("https://"):
         return safe_text(url, limit=500)

@@ -7,10 +7,9 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import atomic_write, ensure_dir, sync_path
+from terok_util import atomic_write, ensure_dir, json_object, sync_path
 
 from terok_sandbox.errors import LockedDown
-from terok_sandbox.values.json_object import json_object
 
 LOCKDOWN_FILE: Final = "lockdown.json"
 """Below the state directory. That it is there is what counts; what it says is for people."""

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from terok_util import json_object
+
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.errors import SetupDowngrade, SetupRequired
 from terok_sandbox.setup.containers_conf import later_files, names_hook_dir
 from terok_sandbox.setup.hooks import problem_with_hooks
 from terok_sandbox.setup.seccomp import problem_with_profiles
-from terok_sandbox.values.json_object import json_object
 from terok_sandbox.version import VERSION
 
 HINT: Final = "run `terok-sandbox setup`"

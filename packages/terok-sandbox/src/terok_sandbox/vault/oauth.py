@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import FileLock, LockTimeout, ensure_dir, register_secret
+from terok_util import FileLock, LockTimeout, ensure_dir, json_object, register_secret
 
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.errors import AuditError
 from terok_sandbox.sidecar import VaultWiring
-from terok_sandbox.values.json_object import json_object
 from terok_sandbox.vault.access import Credential, VaultAccess
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.host_proxy import environment_proxy

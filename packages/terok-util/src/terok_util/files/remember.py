@@ -17,6 +17,7 @@ from typing import Any
 from terok_util.errors import TerokError
 from terok_util.files.reading import read_private
 from terok_util.files.writing import ensure_dir, write_sensitive_file
+from terok_util.json_objects import json_object
 
 try:
     # Of hashlib, but without OpenSSL, which that loads and which takes longer than all that is kept here.
@@ -105,7 +106,6 @@ def _digest(sources: Iterable[tuple[str, bytes]], code: Iterable[Path]) -> str:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return the kept document; None if there is none, or if another user could have written it."""
     try:
-        kept = json.loads(read_private(file, MAX_BYTES, forbidden=0o022))
-    except (OSError, ValueError, RecursionError):
+        return json_object(read_private(file, MAX_BYTES, forbidden=0o022))
+    except OSError:
         return None
-    return kept if isinstance(kept, dict) else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import atomic_write, read_private
+from terok_util import atomic_write, json_object, read_private
 
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.errors import BudgetError
@@ -103,9 +103,9 @@ class DecisionFile:
 
     def _parsed(self) -> Decisions:
         try:
-            document = json.loads(read_private(self._path, _MAX_FILE))
-        except (OSError, ValueError, RecursionError):
+            document = json_object(read_private(self._path, _MAX_FILE))
+        except OSError:
             return Decisions()
-        if not isinstance(document, dict) or document.get("task") != self._task:
+        if document is None or document.get("task") != self._task:
             return Decisions()
         return parse_decisions(document)

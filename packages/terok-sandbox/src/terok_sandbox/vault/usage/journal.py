@@ -19,10 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import TerokError, atomic_write
+from terok_util import TerokError, atomic_write, json_object
 
 from terok_sandbox.errors import AuditError
-from terok_sandbox.values.json_object import json_object
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.values.names import is_plain
 
