@@ -54,24 +54,27 @@ class PushReport:
     def facts(self, state: PushState) -> Iterator[Push]:
         """Yield a fact for each ref, with its state so far."""
         for new, ref in self.updates:
-            yield Push(
-                at=time.time(),
-                ref=Inside(ref.encode("utf-8", "surrogateescape")),
-                state=state,
-                commit=new,
-                findings=self.findings,
-                reason=Inside(self.reason),
-            )
+            yield self._fact(new, ref, state, self.reason)
 
     def outcome(self, mirror: Path) -> Iterator[Push]:
         """Yield what became of each ref, when git has ended: the mirror's refs say so."""
-        for (new, ref), fact in zip(self.updates, self.facts("landed"), strict=True):
+        for new, ref in self.updates:
             if not self.accepted:
-                yield from PushReport(False, ((new, ref),), self.findings, self.reason).facts("refused")
+                yield self._fact(new, ref, "refused", self.reason)
             elif ref_tip(mirror, ref) == new:
-                yield fact
+                yield self._fact(new, ref, "landed", self.reason)
             else:
-                yield from PushReport(False, ((new, ref),), self.findings, "git did not take it").facts("refused")
+                yield self._fact(new, ref, "refused", "git did not take it")
+
+    def _fact(self, new: str, ref: str, state: PushState, reason: str) -> Push:
+        return Push(
+            at=time.time(),
+            ref=Inside(ref.encode("utf-8", "surrogateescape")),
+            state=state,
+            commit=new,
+            findings=self.findings,
+            reason=Inside(reason),
+        )
 
 
 def earlier_pushes(mirror: Path, container: str, since: float) -> list[Push]:
