@@ -6,6 +6,7 @@ It holds secrets, and reads nothing that the container has sent but requests to 
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,8 @@ class BudgetOperation:
         return self._meter.decide(request, self._record)
 
     def _record(self, **decision: Any) -> None:
-        audit = AuditLog(self._audit_path, container=self._container)
         try:
-            audit.append("budget", **decision)
+            with closing(AuditLog(self._audit_path, container=self._container)) as audit:
+                audit.append("budget", **decision)
         except AuditError as error:
             raise BudgetError(f"the decision cannot be recorded: {error.message}", hint=error.hint) from error
-        finally:
-            audit.close()
