@@ -183,12 +183,7 @@ async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> b
     try:
         while data := await way.source.read_some(SILENCE_SECONDS):
             async for piece in _pieces(way.reader, data):
-                if (
-                    permitted is not None
-                    and not way.begun
-                    and piece.opcode not in frames.CONTROL
-                    and not await permitted()
-                ):
+                if permitted is not None and not way.begun and piece.opcode not in CONTROL and not await permitted():
                     way.end(POLICY, POLICY)
                     return False
                 if way.take(piece):
