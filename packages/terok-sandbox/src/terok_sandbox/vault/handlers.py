@@ -82,10 +82,7 @@ def remove(*, provider: str, credential_set: str = "default") -> None:
     with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
         removed = database.delete_credential(credential_set, provider)
     if not removed:
-        raise VaultError(
-            f"there is no credential of {provider} in the set {credential_set}",
-            hint="`terok-sandbox vault list` shows what is stored",
-        )
+        raise _missing(provider, credential_set)
     say(f"removed the credential of {provider} from the set {credential_set}")
 
 
@@ -94,10 +91,7 @@ def set_billing(*, provider: str, billing: Billing, credential_set: str = "defau
     with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
         known = database.set_billing(credential_set, provider, billing)
     if not known:
-        raise VaultError(
-            f"there is no credential of {provider} in the set {credential_set}",
-            hint="`terok-sandbox vault list` shows what is stored",
-        )
+        raise _missing(provider, credential_set)
     paid = {"metered": "paid for by what is used", "plan": "part of a plan"}[billing]
     say(f"the use of {provider} in the set {credential_set} is {paid}")
 
@@ -147,3 +141,8 @@ def lock(*, force: bool = False) -> None:
         update_record(cfg, locked=True)
     dropped = unlocking.drop_session(cfg)
     say("the vault is locked" if dropped else "the vault was locked already")
+
+
+def _missing(provider: str, credential_set: str) -> VaultError:
+    problem = f"there is no credential of {provider} in the set {credential_set}"
+    return VaultError(problem, hint="`terok-sandbox vault list` shows what is stored")
