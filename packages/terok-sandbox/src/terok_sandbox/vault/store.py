@@ -104,7 +104,6 @@ def migrate(connection: Any) -> None:
 
 
 Billing = Literal["metered", "plan"]
-BILLINGS: tuple[Billing, ...] = ("metered", "plan")
 DEFAULT_SET = "default"
 MAX_CREDENTIAL_BYTES = 64 * 1024
 

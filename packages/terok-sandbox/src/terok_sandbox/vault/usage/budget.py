@@ -38,12 +38,11 @@ class TaskBudget:
     def __init__(
         self, wiring: UsageWiring, tell: Callable[[Fact], None], clock: Callable[[], float] = time.time
     ) -> None:
-        name = wiring.journal.name.removesuffix(".jsonl")
         self._wiring = wiring
         self._tell = tell
         self._clock = clock
         self._files = {
-            "task": DecisionFile(wiring.journal.with_name(f"{name}.budget.json"), wiring.task),
+            "task": DecisionFile(wiring.journal.with_suffix(".budget.json"), wiring.task),
             "project": DecisionFile(wiring.journal.with_name("_project.budget.json")),
         }
         self._configured = {"task": wiring.task_limits, "project": wiring.project_limits}
