@@ -20,6 +20,8 @@ CONNECT_TIMEOUT: Final = 3.0
 FIRST_SNAPSHOT: Final = 5.0
 """Seconds that workers have to answer before the first snapshot is taken without them."""
 MAX_LINE: Final = 4 * 1024 * 1024
+MAX_NEWS: Final = 1024
+"""News kept for a reader that is slow; the oldest are dropped, and what they led to is in the snapshot."""
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 10.0
 
@@ -194,10 +196,6 @@ class ActivityFeed:
             self._heard.set()
         if self._now != before:
             self._changed.set()
-
-
-MAX_NEWS: Final = 1024
-"""News kept for a reader that is slow; the oldest are dropped, and what they led to is in the snapshot."""
 
 
 def read_snapshot(fields: Mapping[str, Any]) -> Part:

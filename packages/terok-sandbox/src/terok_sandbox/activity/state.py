@@ -42,11 +42,6 @@ class Part:
     entries: Mapping[Key, tuple[int, Fact]] = field(default_factory=dict)
 
     @property
-    def last(self) -> int:
-        """The highest number so far, 0 before the first."""
-        return max((number for number, _ in self.entries.values()), default=0)
-
-    @property
     def facts(self) -> list[tuple[int, Fact]]:
         """The facts with their numbers, oldest first."""
         return sorted(self.entries.values(), key=lambda entry: entry[0])

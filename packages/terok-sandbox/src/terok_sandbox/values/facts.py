@@ -56,7 +56,7 @@ class Fact:
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it."""
-        return bool(self.ends) and getattr(self, "state", "") in self.ends
+        return getattr(self, "state", "") in self.ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
