@@ -123,6 +123,7 @@ class VaultAccess:
         self._fresh_until = 0.0
         self._tokens: dict[bytes, TokenRow | None] = {}
         self._credentials: dict[tuple[str, str], Credential | None] = {}
+        self._billings: dict[tuple[str, str], Billing] = {}
         self._within_reach: dict[str, Patterns] = {}
         self._grants: dict[Screened, TokenGrant] = {}
         self._routes: dict[str, Route] = {}
@@ -181,6 +182,13 @@ class VaultAccess:
             data = self.database().load_credential(*key)
             self._credentials[key] = None if data is None else credential_of(data)
         return self._credentials[key]
+
+    def billing(self, provider: str, credential_set: str) -> Billing:
+        """Return how the use of a credential is paid for."""
+        key = (credential_set, provider)
+        if key not in self._billings:
+            self._billings[key] = self.database().billing(*key)
+        return self._billings[key]
 
     def patterns(self, container: str, credential: Credential) -> Patterns | VaultRefusal:
         """Return the patterns of every credential for which a container has a token, `credential` included."""
@@ -267,6 +275,7 @@ class VaultAccess:
     def _forget(self) -> None:
         self._tokens.clear()
         self._credentials.clear()
+        self._billings.clear()
         self._within_reach.clear()
         self._grants.clear()
 

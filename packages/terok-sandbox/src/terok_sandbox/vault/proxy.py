@@ -222,7 +222,7 @@ class VaultProxy:
         patterns = self._access.patterns(self._container, credential)
         if isinstance(patterns, VaultRefusal):
             return patterns
-        billing = self._access.database().billing(row.credential_set, row.provider)
+        billing = self._access.billing(row.provider, row.credential_set)
         grant = TokenGrant(screened, request, presented.token, row, route, credential, patterns, billing)
         self._access.grant(grant)
         return self._admitted(grant)
