@@ -185,11 +185,16 @@ def _labels(described: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): str(value) for key, value in labels.items()}
 
 
+def build_lock(timeout: float = LOCK_SECONDS) -> FileLock:
+    """Return the lock of whoever builds images or removes them."""
+    return FileLock(ensure_dir(state_dir()) / "build.lock", timeout=timeout)
+
+
 @contextmanager
 def workshop(podman: ImagePodman, base: str) -> Iterator[Path]:
     """Yield an empty directory for a build's files while nobody else builds; `base` is the image it begins with."""
-    directory = ensure_dir(state_dir()) / "build"
-    with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS):
+    directory = state_dir() / "build"
+    with build_lock():
         if directory.exists():  # a build that was killed has left it
             _clear_up(podman, directory, ())
         known = frozenset(container.id for container in podman.working_containers())
@@ -205,7 +210,7 @@ def workshop(podman: ImagePodman, base: str) -> Iterator[Path]:
 def remove_leavings(podman: ImagePodman) -> None:
     """Remove the leftovers of interrupted builds; wait for one that is running."""
     if state_dir().is_dir():
-        with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS):
+        with build_lock():
             _clear_up(podman, state_dir() / "build", ())
 
 

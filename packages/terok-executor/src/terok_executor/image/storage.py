@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from terok_util import FileLock, ensure_dir
 from terok_util.process import ProcessError, run
 
 from terok_executor.errors import BuildError
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL
-from terok_executor.image.podman import QUERY_SECONDS, ImagePodman
+from terok_executor.image.podman import QUERY_SECONDS, ImagePodman, build_lock
 from terok_executor.image.project import PROJECT_LABEL
-from terok_executor.paths import state_dir
 
 _LOCK_SECONDS = 60.0
 _KINDS = {"l0": "tools", "build": "build", "base": "base", "l1-cli": "agents", "l1-sidecar": "tool", "l2": "project"}
@@ -99,7 +97,7 @@ def remove_images(names: Iterable[str]) -> dict[str, str]:
     LockTimeout if somebody builds for more than a minute.
     """
     podman = ImagePodman.find()
-    with FileLock(ensure_dir(state_dir()) / "build.lock", timeout=_LOCK_SECONDS):
+    with build_lock(_LOCK_SECONDS):
         failed = {name: why for name in names if (why := podman.remove(name))}
         return {name: why for name, why in failed.items() if podman.facts(name) is not None}  # one may go with another
 
