@@ -54,8 +54,7 @@ def check_task(request: LaunchRequest) -> Task:
     if not 1 <= request.timeout <= MAX_TIMEOUT:
         raise RequestError(f"invalid time-out {request.timeout}: use 1 to {MAX_TIMEOUT} seconds")
     for branch in (request.branch, request.default_branch):
-        if branch is not None and not is_branch(branch):
-            raise RequestError(f"not a branch name: {branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
+        _check_branch(branch)
     check_timezone(request.timezone)
     task_id = request.task_id or secrets.token_hex(6)
     return Task(
@@ -125,14 +124,23 @@ def _check_repo(request: LaunchRequest) -> tuple[RepoSource | None, str]:
         raise RequestError(f"invalid project name {request.project_id[:60]!r}", hint=PLAIN_HINT)
     if request.repo is None:
         return None, "workspace"
-    try:
-        repo, scope = resolve_repo(request.repo), scope_for(request.repo)
-    except GateError as error:
-        raise RequestError(error.message, hint=error.hint) from error
+    repo = _resolved(request.repo)
     if not request.gate and repo.kind != "url":
         hint = "leave --no-gate out: the gate mirrors the rest"
         raise RequestError("without the gate only an https URL can be cloned", hint=hint)
-    return repo, scope
+    return repo, scope_for(request.repo)
+
+
+def _resolved(address: str) -> RepoSource:
+    try:
+        return resolve_repo(address)
+    except GateError as error:
+        raise RequestError(error.message, hint=error.hint) from error
+
+
+def _check_branch(name: str | None) -> None:
+    if name is not None and not is_branch(name):
+        raise RequestError(f"not a branch name: {name[:80]!r}", hint="use letters, digits and . _ / + @ -")
 
 
 def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
@@ -153,12 +161,8 @@ def _check_references(request: AgentRequest, scope: str) -> None:
     for name, address, branch in request.references:
         if not is_plain(name) or not is_plain(f"{scope}.{name}") or names.count(name) > 1:
             raise RequestError(f"invalid name of a repository to read: {name[:60]!r}", hint=f"{PLAIN_HINT}, each once")
-        if branch is not None and not is_branch(branch):
-            raise RequestError(f"not a branch name: {branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
-        try:
-            resolve_repo(address)
-        except GateError as error:
-            raise RequestError(error.message, hint=error.hint) from error
+        _check_branch(branch)
+        _resolved(address)
 
 
 def _check_variables(env: Mapping[str, str], agent: Agent, roster: AgentRoster) -> None:
