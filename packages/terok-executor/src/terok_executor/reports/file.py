@@ -13,10 +13,9 @@ from terok_util import lean_dataclass
 
 from terok_executor.reports.report import Report, parse_report
 
-FILE = "home/reports.jsonl"
+REPORTS = "home/reports.jsonl"
 """Where it is below the task's directory; `terok-report` in the image writes it there."""
-REPORTS = FILE
-OLDER = f"{FILE}.old"
+OLDER = f"{REPORTS}.old"
 MAX_READ = 512 * 1024
 """Bytes that are looked at in one call, the newest."""
 BURST = 100
@@ -64,7 +63,7 @@ def read_reports(task_dir: Path, after: ReportCursor | None = None, *, now: floa
     """
     cursor = after or ReportCursor()
     now = time.time() if now is None else now
-    current, older = _Opened(task_dir / FILE), _Opened(task_dir / OLDER)
+    current, older = _Opened(task_dir / REPORTS), _Opened(task_dir / OLDER)
     with current, older:
         if cursor.file == current.number:
             wanted = [(current, cursor.offset)]
@@ -88,7 +87,7 @@ def read_reports(task_dir: Path, after: ReportCursor | None = None, *, now: floa
 
 def first_session(task_dir: Path) -> str:
     """Return the id of the conversation that was reported first, "" if none was."""
-    for name in (OLDER, FILE):
+    for name in (OLDER, REPORTS):
         with _Opened(task_dir / name) as opened:
             for line in opened.head():
                 if (report := parse_report(line, 0.0)) is not None and report.session:

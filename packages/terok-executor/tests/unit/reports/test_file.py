@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_executor.reports.file import (
     BURST,
-    FILE,
     MAX_READ,
     OLDER,
     PER_SECOND,
+    REPORTS,
     ReportCursor,
     first_session,
     read_reports,
@@ -33,7 +33,7 @@ def task(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write(task: Path, *rows: dict[str, object] | bytes, file: str = FILE) -> None:
+def write(task: Path, *rows: dict[str, object] | bytes, file: str = REPORTS) -> None:
     with (task / file).open("ab") as stream:
         for row in rows:
             stream.write(row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n")
@@ -63,12 +63,12 @@ def test_a_new_file_is_read_behind_the_rest_of_the_one_before(task: Path) -> Non
     write(task, ended(1), ended(2))
     batch = read_reports(task, now=NOW)
     write(task, ended(3))
-    (task / FILE).rename(task / OLDER)
+    (task / REPORTS).rename(task / OLDER)
     write(task, ended(4))
     batch = read_reports(task, batch.cursor, now=NOW)
     assert [report.text for report in batch.reports] == ["3", "4"]
     assert [report.text for report in read_reports(task, now=NOW).reports] == ["1", "2", "3", "4"]
-    (task / FILE).rename(task / OLDER)
+    (task / REPORTS).rename(task / OLDER)
     write(task, ended(5))
     assert [report.text for report in read_reports(task, batch.cursor, now=NOW).reports] == ["5"]
 
@@ -102,7 +102,7 @@ def test_much_unread_is_skipped(task: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "directory", "none", "sparse", "cut"])
 def test_nothing_in_its_place_raises_or_waits(task: Path, kind: str) -> None:
-    file, secret = task / FILE, task / "secret"
+    file, secret = task / REPORTS, task / "secret"
     secret.write_text(json.dumps(ended(1)) + "\n")
     cursor = ReportCursor()
     if kind == "pipe":
@@ -126,7 +126,7 @@ def test_nothing_in_its_place_raises_or_waits(task: Path, kind: str) -> None:
 def test_any_lines_give_bounded_safe_reports(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
     task = tmp_path_factory.mktemp("task")
     (task / "home").mkdir()
-    (task / FILE).write_bytes(b"\n".join(lines))
+    (task / REPORTS).write_bytes(b"\n".join(lines))
     assert len(read_reports(task, now=NOW).reports) <= BURST
 
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from terok_executor.reports.file import FILE, OLDER, read_reports
+from terok_executor.reports.file import OLDER, REPORTS, read_reports
 from terok_executor.reports.report import Report
 
 HELPER = str(files("terok_executor") / "resources" / "image" / "terok-report.py")
@@ -76,7 +76,7 @@ def test_long_texts_are_cut(task: Path) -> None:
 
 
 def test_a_full_file_makes_room(task: Path) -> None:
-    (task / FILE).write_bytes(b"\n" * 300_000)
+    (task / REPORTS).write_bytes(b"\n" * 300_000)
     report(task, "idle")
     report(task, "phase", '{"text": "on"}')
     assert (task / OLDER).exists()
@@ -84,6 +84,6 @@ def test_a_full_file_makes_room(task: Path) -> None:
 
 
 def test_a_link_in_the_place_of_the_file_is_not_followed(task: Path) -> None:
-    (task / FILE).symlink_to(task / "elsewhere")
+    (task / REPORTS).symlink_to(task / "elsewhere")
     report(task, "idle")
     assert not (task / "elsewhere").exists()
