@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, TypeGuard, get_args
+from typing import Any, TypeGuard, get_args
 
 from terok_util import json_object, lean_dataclass, safe_text
 
-ReportKind = Literal["permission", "question", "answered", "turn_ended", "phase", "session", "idle"]
+from terok_executor.roster.spelling import ReportKind
+
 MAX_LINE = 16 * 1024
 MAX_TEXT = 2000
 MAX_ID = 200

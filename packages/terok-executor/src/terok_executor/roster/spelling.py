@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from terok_executor.roster.template import MODEL_PATTERN, check_template
@@ -137,7 +137,7 @@ LineTemplate = Annotated[Line, Checked(check_template)]
 Model = Annotated[str, spelled(MODEL_PATTERN, "a model name")]
 PlainUrl = r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._/@+-]+"
 Protocol = Annotated[str, OneOf("anthropic-messages", "openai-chat", "openai-responses", "google-generative")]
-ReportKind = Annotated[str, OneOf("permission", "question", "answered", "turn_ended", "phase", "session", "idle")]
+ReportKind = Literal["permission", "question", "answered", "turn_ended", "phase", "session", "idle"]
 CredentialType = Annotated[str, OneOf("api_key", "oauth", "oauth_token", "pat")]
 TokenKey = Annotated[str, OneOf("api_key", "oauth", "oauth_token", "pat", "_default")]
 KeyPath = Annotated[tuple[str, ...], Limits(min_length=1, max_length=8)]

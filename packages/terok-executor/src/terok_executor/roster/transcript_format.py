@@ -15,7 +15,8 @@ from terok_util import lean_dataclass
 
 from terok_executor.roster.spelling import NOT_EMPTY, Line, OneOf, Section, spelled
 
-KINDS = ("message", "thought", "tool_call", "tool_result", "usage", "question", "end")
+Kind = Literal["message", "thought", "tool_call", "tool_result", "usage", "question", "end"]
+Speaker = Literal["agent", "person", "output"]
 TOKENS = ("input_tokens", "output_tokens", "cache_read", "cache_write")
 FIELDS = ("text", "id", "name", "input", "exit_code", "partial", "options", "cost_usd", *TOKENS)
 _KEY = r"(?:[A-Za-z0-9_$-]+|\*)"
@@ -36,10 +37,10 @@ class EventRule(Section):
     event is a failure if one of the paths of `failed` leads to one of its values.
     """
 
-    kind: Annotated[str, OneOf(*KINDS)]
+    kind: Kind
     when: Annotated[Mapping[Path, Values], NOT_EMPTY]
     each: Path | None = None
-    speaker: Annotated[str, OneOf("agent", "person", "output")] = "agent"
+    speaker: Speaker = "agent"
     fields: Mapping[Annotated[str, OneOf(*FIELDS)], Paths] = field(default_factory=dict)
     failed: Mapping[Path, Values] = field(default_factory=dict)
 

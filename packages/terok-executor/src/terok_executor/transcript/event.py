@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any
 
 from terok_util import lean_dataclass
 
-Kind = Literal["message", "thought", "tool_call", "tool_result", "usage", "question", "end"]
-Speaker = Literal["agent", "person", "output"]
+from terok_executor.roster.transcript_format import Kind, Speaker
 
 
 @lean_dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from terok_util import json_object
 from terok_executor.errors import RosterError
 from terok_executor.roster.loader import load_transcripts
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.transcript_format import TranscriptFormat
+from terok_executor.roster.transcript_format import Speaker, TranscriptFormat
 from terok_executor.roster.types import Agent
 from terok_executor.transcript.event import TranscriptEvent
 from terok_executor.transcript.lines import BoundedLines
@@ -58,8 +58,8 @@ class TranscriptReader:
         value = json_object(line) if self._format is not None and line.startswith(b"{") else None
         if self._format is None or value is None:
             text = line.decode("utf-8", "backslashreplace")[:MAX_TEXT]
-            speaker = "output" if self._format is not None else "agent"
-            yield TranscriptEvent(kind="message", speaker=speaker, text=text)  # type: ignore[arg-type]
+            speaker: Speaker = "output" if self._format is not None else "agent"
+            yield TranscriptEvent(kind="message", speaker=speaker, text=text)
             return
         if not self.session and self._format.session is not None:
             self.session = text_of(first(value, self._format.session), MAX_NAME)

@@ -44,9 +44,9 @@ def _event(rule: EventRule, line: Mapping[str, Any]) -> TranscriptEvent:
     counts = [_number(parts.get(name)) or 0 for name in TOKENS]
     offered = parts.get("options")
     return TranscriptEvent(
-        kind=rule.kind,  # type: ignore[arg-type] # the schema takes these words alone
+        kind=rule.kind,
         text=text_of(parts.get("text")),
-        speaker=rule.speaker,  # type: ignore[arg-type]
+        speaker=rule.speaker,
         id=text_of(parts.get("id"), MAX_NAME),
         name=text_of(parts.get("name"), MAX_NAME),
         input=_json(parts["input"]) if parts.get("input") is not None else "",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from terok_executor.reports.report import ReportKind
 from terok_executor.roster.loader import load_agents
+from terok_executor.roster.spelling import ReportKind
 
 AGENTS = load_agents(Path("/nonexistent"))
 IMAGE = files("terok_executor") / "resources" / "image"
