@@ -118,6 +118,7 @@ with lazy_imports(globals()):
     from terok_sandbox.values.launch import SecurityClass as SecurityClass
     from terok_sandbox.values.launch import Sharing as Sharing
     from terok_sandbox.values.launch import VolumeSpec as VolumeSpec
+    from terok_sandbox.values.limits import LIMIT_NAMES as LIMIT_NAMES
     from terok_sandbox.values.limits import Budget as Budget
     from terok_sandbox.values.limits import Limits as Limits
     from terok_sandbox.values.names import PLAIN_HINT as PLAIN_HINT

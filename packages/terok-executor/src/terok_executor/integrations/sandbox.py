@@ -7,6 +7,7 @@ from terok_util import lazy_imports
 with lazy_imports(globals()):
     from terok_sandbox import COMMANDS as COMMANDS
     from terok_sandbox import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
+    from terok_sandbox import LIMIT_NAMES as LIMIT_NAMES
     from terok_sandbox import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
     from terok_sandbox import MIN_SECRET as MIN_SECRET
     from terok_sandbox import PLAIN_HINT as PLAIN_HINT

@@ -17,6 +17,7 @@ from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
 from terok_executor.image.podman import OnLine
 from terok_executor.integrations.sandbox import (
+    LIMIT_NAMES,
     Budget,
     GateWiring,
     LifecycleHooks,
@@ -51,8 +52,6 @@ from terok_executor.roster.egress import deny_lines, upstream_lines
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Installed
-
-_LIMIT_NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}
 
 
 def start_agent(
@@ -252,7 +251,7 @@ def run_budget(configured: Budget, limits: Iterable[str]) -> Budget | None:
 def _limit(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     try:
-        return _LIMIT_NAMES.get(name, name), float(value) if name in _LIMIT_NAMES else int(value)
+        return LIMIT_NAMES.get(name, name), float(value) if name in LIMIT_NAMES else int(value)
     except ValueError:
         hint = "use NAME=NUMBER, such as cost=2.50 or tokens=200000"
         raise RequestError(f"invalid limit {text[:60]!r}", hint=hint) from None

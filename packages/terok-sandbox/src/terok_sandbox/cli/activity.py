@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any
 
 from terok_util import UsageError, show
 from terok_util.commands.output import show_row, table
@@ -16,10 +16,7 @@ from terok_sandbox.activity.client import ActivityFeed
 from terok_sandbox.activity.state import Activity
 from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.values.facts import Fact, fact_to_json
-from terok_sandbox.values.limits import Decision, Whose
-
-_LIMITS: Final = {"cost": "cost_usd", "seconds": "wall_seconds"}
-"""Shorter names of limits, as `--budget` of a run has them."""
+from terok_sandbox.values.limits import LIMIT_NAMES, Decision, Whose
 
 
 def activity(*, name: str, follow: bool = False, as_json: bool = False) -> int:
@@ -62,7 +59,7 @@ def parse_limit(text: str) -> tuple[str, float]:
     """Return name and number of `LIMIT=NUMBER`; UsageError for anything else."""
     name, _, number = text.partition("=")
     try:
-        return _LIMITS.get(name, name), float(number)
+        return LIMIT_NAMES.get(name, name), float(number)
     except ValueError:
         raise UsageError(f"invalid limit {text[:60]!r}: use cost=5, tokens, requests, bytes or seconds") from None
 

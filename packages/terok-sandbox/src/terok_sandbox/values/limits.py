@@ -43,6 +43,8 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+LIMIT_NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}
+"""Limits that are called otherwise in options such as `--budget cost=2`."""
 
 
 OnLimit = Literal["refuse", "hold"]
