@@ -1,50 +1,13 @@
-"""Faults that need real containers: what sickbay says of them, and how it mends them."""
+"""Faults that need real containers: what sickbay says of them."""
 
 from __future__ import annotations
 
 import secrets
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pytest
-from support import BASE, Shell
-from terok.stub import Script, running_stub
+from support import Shell
 
-SLOW = "for n in $(seq 200); do sleep 1; done"
 MANY = 20
-
-
-@pytest.fixture
-def task(
-    ready: Shell, repository: Path, base_image: str, real_key: str, upstream: Callable[[str, str], None]
-) -> Iterator[str]:
-    """Give a task that works for a while."""
-    bare = repository.with_name("upstream.git")
-    subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
-    name = f"web-{secrets.token_hex(3)}"
-    directory = Path(ready.environment["TEROK_ROOT"]) / "config/projects" / name
-    directory.mkdir(parents=True)
-    text = f"git:\n  upstream: {bare}\nagent:\n  name: demo\nimage:\n  base_image: {BASE}\n"
-    (directory / "project.yml").write_text(text)
-    with running_stub(Script((SLOW,)), api_key=real_key) as provider:
-        upstream("demo", provider.url)
-        yield ready("terok", "task", "run", "-d", name, "Work", "--json", timeout=600).json()["id"]
-    ready("terok", "controller", "stop", code=None)
-    for row in ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{name}-").out.split():
-        ready("terok-executor", "rm", "--force", row, code=None)
-
-
-def alarms(ready: Shell, *words: str) -> dict[str, str]:
-    """Return what is wrong, by text: the check that has found it."""
-    found = ready("terok", "sickbay", *words, "--json", code=None).json()
-    return {one["text"]: one["check"] for one in found["findings"] if one["level"] in ("warn", "error")}
-
-
-def container(ready: Shell, task: str) -> str:
-    name: str = ready("terok", "task", "show", task, "--json").json()["container"]
-    return name
 
 
 def test_twenty_tasks_are_looked_at_in_two_seconds(ready: Shell, base_image: str) -> None:
