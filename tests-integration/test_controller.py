@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from product import remove_containers
 from support import BASE, Shell
 from terok.stub import Script, StubProvider, running_stub
 
@@ -37,9 +38,7 @@ def project(ready: Shell, repository: Path) -> Iterator[str]:
     text = f"git:\n  upstream: {bare}\nagent:\n  name: demo\nimage:\n  base_image: {BASE}\ntasks:\n  project_slots: 1\n"
     (directory / "project.yml").write_text(text)
     yield name
-    ready("terok", "controller", "stop", code=None)
-    for row in ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{name}-").out.split():
-        ready("terok-executor", "rm", "--force", row, code=None)
+    remove_containers(ready, name)
 
 
 def run(ready: Shell, project: str, *words: str) -> str:

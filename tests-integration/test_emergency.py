@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from product import remove_containers
 from support import BASE, Shell
 from terok.stub import Script, running_stub
 
@@ -78,9 +79,7 @@ def project(
     with running_stub(Script((SLOW, SLOW)), api_key=real_key) as provider:
         upstream("demo", provider.url)
         yield name
-    ready("terok", "controller", "stop", code=None)
-    for row in ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{name}-").out.split():
-        ready("terok-executor", "rm", "--force", row, code=None)
+    remove_containers(ready, name)
 
 
 def test_what_should_run_goes_on_after_clear(ready: Shell, project: str) -> None:
