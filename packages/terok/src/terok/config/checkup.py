@@ -11,7 +11,7 @@ from terok_util import TerokError, safe_text
 from terok.config.layers import PROJECT_FILE, Source, host_sources, read_scope
 from terok.config.mentions import missing_mentions
 from terok.config.owners import HOST, PROJECT, Owners
-from terok.config.project import project_directories, project_sources
+from terok.config.project import find_project, project_directories, project_sources
 from terok.config.validation import Problem, problems
 
 
@@ -30,17 +30,15 @@ def problems_of_files(projects: Iterable[str] = ()) -> list[Wrong]:
 
     Of projects without any, what they mention has to be there too: agents, tools, profiles, files, repositories.
     """
-    wanted = [*projects]
-    names = wanted or [*project_directories()]
+    names = [*projects] or [*project_directories()]
     host = [*_each_host()]
     found = [*host]
     for name in names:
+        directory, _ = find_project(name)
         try:
             sources = [source for source in project_sources(name) if source.path.name == PROJECT_FILE]
         except TerokError as error:
-            if name not in project_directories():
-                raise
-            found.append(Wrong(str(project_directories()[name][0]), 0, "", error.message, error.hint))
+            found.append(Wrong(str(directory), 0, "", error.message, error.hint))
             continue
         wrong = [one for source in sources for one in _of(source, PROJECT)]
         found += wrong or ([] if host else [*_mentioned(name)])

@@ -138,7 +138,7 @@ def load_project(name: str, *, preset: str | None = None, overrides: Mapping[str
         UnknownProject: There is no such project, or preset.
         ConfigError: A layer is wrong; the message names file, line and key.
     """
-    directory, level = _find(name)
+    directory, level = find_project(name)
     sources = _sources(directory)
     given = dict(overrides or {})
     # What people give a container on a command line may be secret: it is in no file that is kept.
@@ -203,7 +203,7 @@ def _broken(name: str, directory: Path, error: TerokError) -> BrokenProject:
     return BrokenProject(name=name, directory=str(directory), message=safe_text(error.message), hint=error.hint)
 
 
-def _find(name: str) -> tuple[Path, str]:
+def find_project(name: str) -> tuple[Path, str]:
     """Return directory and level of a project; UnknownProject, with the nearest name, if there is none."""
     places = project_directories()
     if name in places:
@@ -214,7 +214,7 @@ def _find(name: str) -> tuple[Path, str]:
 
 def project_sources(name: str) -> list[Source]:
     """Return the files that a project depends on, the lowest layer first; raises as `load_project` does."""
-    return _sources(_find(name)[0])
+    return _sources(find_project(name)[0])
 
 
 def _sources(directory: Path) -> list[Source]:
