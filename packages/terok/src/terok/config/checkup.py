@@ -53,22 +53,22 @@ def _mentioned(project: str) -> Iterator[Wrong]:
         yield Wrong(file, line, setting.key, f"{file}:{line}: {setting.key}: {safe_text(error.message)}", error.hint)
 
 
-def check_change(file: Path, before: bytes, after: bytes, owners: Owners) -> None:
+def check_host(file: Path, before: bytes, after: bytes) -> None:
+    """Raise ConfigError for what a change makes wrong in a `config.yml`."""
+    _check_change(file, before, after, HOST)
+
+
+def check_project(file: Path, before: bytes, after: bytes) -> None:
+    """Raise ConfigError for what a change makes wrong in a `project.yml`."""
+    _check_change(file, before, after, PROJECT)
+
+
+def _check_change(file: Path, before: bytes, after: bytes, owners: Owners) -> None:
     """Raise ConfigError for what a change makes wrong; what was wrong before can be mended one by one."""
     known = {(problem.key, problem.text) for problem in _problems(file, before, owners)}
     for problem in _problems(file, after, owners):
         if (problem.key, problem.text) not in known:
             raise problem.error()
-
-
-def check_host(file: Path, before: bytes, after: bytes) -> None:
-    """Raise ConfigError for what a change makes wrong in a `config.yml`."""
-    check_change(file, before, after, HOST)
-
-
-def check_project(file: Path, before: bytes, after: bytes) -> None:
-    """Raise ConfigError for what a change makes wrong in a `project.yml`."""
-    check_change(file, before, after, PROJECT)
 
 
 def _problems(file: Path, content: bytes, owners: Owners) -> list[Problem]:
