@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from terok_util import TerokError
 
 from terok.config import BrokenProject, load_settings
+from terok.config.sections import HOOKS
 from terok.integrations.sandbox import SSHManager, open_vault
 from terok.services.checks import Check, Finding
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from terok.services.health_view import View
     from terok.services.tasks import Tasks
 
-HOOKS: Final = ("pre_start", "post_start", "post_ready", "post_stop")
 BUILTIN: Final = frozenset(("cd", "command", "echo", "eval", "exec", "exit", "export", "printf", "read", "set", "test"))
 KEYWORDS: Final = frozenset(("if", "for", "while", "until", "case", "{", "(", "!", "[", ":", "."))
 
