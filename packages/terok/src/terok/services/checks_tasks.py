@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from terok_util import TerokError, UsageError
+from terok_util import TerokError
 from terok_util.process import run
 
 from terok.errors import TaskError
 from terok.integrations.sandbox import Sidecar
 from terok.model.facts import Process, Silence
 from terok.paths import tasks_dir
-from terok.services.checks import Check, Finding, Mend
+from terok.services.checks import Check, Finding, Mend, with_tasks, without_tasks
 from terok.services.checks_records import exposed
 from terok.services.health_view import LABEL
 from terok.services.marked import mark_again, read_marker
@@ -59,18 +59,18 @@ def _process(view: View, task: Task) -> Iterator[_Found]:
         return
     runs = task.ended is None
     if fact.word == "gone" and runs and (other := _renamed(view, task)):
-        mend = _always(partial(_rename, other, task.container))
+        mend = without_tasks(partial(_rename, other, task.container))
         yield True, f"its container {task.container} was renamed to {other}", mend, ""
     elif fact.word == "gone" and runs and not _waits(view, task):
         text = f"its container {task.container} was removed by somebody while it ran"
-        yield True, text, _with(partial(_record, task, fact)), f"`terok task restart {task.id}` makes another"
+        yield True, text, with_tasks(partial(_record, task, fact)), f"`terok task restart {task.id}` makes another"
     elif fact.word == "exited" and runs and (fact.since or 0.0) < view.now - RECENT:
         text = f"it has ended with exit code {fact.exit_code}, and nobody has recorded that"
-        yield False, text, _with(partial(_record, task, fact)), ""
+        yield False, text, with_tasks(partial(_record, task, fact)), ""
     elif fact.word == "up" and (not runs or task.desired != "running"):
         wish = {"trashed": "deleted", "archived": "archived"}.get(task.desired, "stopped")
         text = f"its container runs although it was {wish}" if task.desired != "running" else "runs after its end"
-        yield False, text, _with(partial(_stop, task)), ""
+        yield False, text, with_tasks(partial(_stop, task)), ""
 
 
 def _files(view: View, task: Task) -> Iterator[_Found]:
@@ -106,7 +106,7 @@ def _marker(directory: Path, task: Task) -> Iterator[_Found]:
         read_marker(directory, task.id)
     except TaskError as error:
         text = f"it can be neither moved nor removed: {error.message}"
-        yield True, text, _always(partial(mark_again, directory, task.id)), ""
+        yield True, text, without_tasks(partial(mark_again, directory, task.id)), ""
 
 
 def _hook(view: View, task: Task) -> Iterator[_Found]:
@@ -119,7 +119,7 @@ def _hook(view: View, task: Task) -> Iterator[_Found]:
     if project is None or project.hooks.post_stop is None or task.trashed is not None:
         return
     if task.id not in view.records.hooks_run:
-        run_it = _with(lambda tasks: tasks.run_hook(task, "post_stop", project))
+        run_it = with_tasks(lambda tasks: tasks.run_hook(task, "post_stop", project))
         yield False, "its hook post_stop was never run", run_it, ""
 
 
@@ -160,19 +160,3 @@ def _stop(task: Task, tasks: Tasks) -> None:
     else:
         with tasks.store.write() as writer:
             writer.observe(task.id, process=fact, silence=None)
-
-
-def _with(act: Callable[[Tasks], object]) -> Mend:
-    def mend(tasks: Tasks | None) -> None:
-        if tasks is None:
-            raise UsageError("there is no database")
-        act(tasks)
-
-    return mend
-
-
-def _always(act: Callable[[], object]) -> Mend:
-    def mend(_tasks: Tasks | None) -> None:
-        act()
-
-    return mend
