@@ -13,6 +13,7 @@ from terok_util import TerokError, namespace_runtime_dir, namespace_state_dir
 from terok.config import load_settings
 from terok.config.spelling import parse_size
 from terok.errors import TaskError
+from terok.integrations.executor import AgentRoster
 from terok.integrations.sandbox import GitGate, is_locked_down, read_lockdown, run_git
 from terok.paths import panic_dir, tasks_dir, trash_dir
 from terok.services.checks import Check, Finding, without_tasks
@@ -145,8 +146,6 @@ def _unlock(stale: list[Path]) -> None:
 
 def _routes(config: SandboxConfig) -> Iterator[Finding]:
     """Compare the vault's routes with what the roster says, which a person's own files are part of."""
-    from terok.integrations.executor import AgentRoster
-
     roster = AgentRoster.load()  # raises, naming the file, if one of the person's own is wrong
     if not config.routes_path.exists() and not config.db_path.exists():
         return  # nothing is set up

@@ -12,6 +12,7 @@ from terok_util import TerokError
 
 from terok.config import BrokenProject, load_settings
 from terok.config.sections import HOOKS
+from terok.integrations.executor import AgentRoster
 from terok.integrations.sandbox import SSHManager, open_vault
 from terok.services.checks import Check, Finding, without_tasks
 
@@ -96,8 +97,6 @@ def _missing(command: str, directory: str) -> str:
 
 def _credentials(view: View, projects: list[Project]) -> Iterator[Finding]:
     """Find projects whose agent's provider has no credential, or whose repository is reached by a key that is not."""
-    from terok.integrations.executor import AgentRoster
-
     config, roster = view.sandbox.config, AgentRoster.load()
     known: set[tuple[str, str]] = set()
     keys: dict[str, int] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from terok_util import TerokError
 from terok_util.process import run
 
+from terok.integrations.executor import AgentRoster, agent_doctor_checks
 from terok.integrations.sandbox import container_checks, examine, host_checks, state_checks
 from terok.services.at_once import at_once
 from terok.services.checks import PATIENCE, Check, Finding, Level, without_tasks
@@ -47,8 +48,6 @@ def of_containers(view: View) -> Iterator[Check]:
 
 def inside(view: View, row: SandboxRow) -> Iterator[Check]:
     """Yield what is asked inside one running container: names, gate, vault, tokens, and real keys in its files."""
-    from terok.integrations.executor import AgentRoster, agent_doctor_checks
-
     checks = [one for one in container_checks(view.sandbox.config, row) if not one.host_side]
     checks += agent_doctor_checks(view.sandbox.config, AgentRoster.load(), row.name)
     for check in checks:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 
-from terok.config import list_projects
+from terok.config import BrokenProject, list_projects
 from terok.integrations.sandbox import Sandbox, list_sandboxes
 from terok.services.at_once import Answer, at_once
 from terok.store import Lease, is_alive
@@ -17,7 +17,7 @@ from terok.store import Lease, is_alive
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from terok.config import BrokenProject, Project
+    from terok.config import Project
     from terok.integrations.sandbox import ContainerSummary, SandboxRow
     from terok.model.admission import Waiting
     from terok.model.facts import Process, Silence
@@ -82,8 +82,6 @@ class View:
 
     def sound_projects(self) -> list[Project]:
         """Return the projects that can be used."""
-        from terok.config import BrokenProject
-
         return [one for one in self.projects.value or () if not isinstance(one, BrokenProject)]
 
 
