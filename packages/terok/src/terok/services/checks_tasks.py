@@ -78,8 +78,7 @@ def _files(view: View, task: Task) -> Iterator[_Found]:
     config = view.sandbox.config
     fact = view.processes.get(task.id)
     directory = tasks_dir() / task.project / task.id
-    sealed = view.records.requests.get(task.id, {}).get("sealed")
-    if task.id in view.records.began and not sealed and task.trashed is None:
+    if task.id in view.records.began and task.id not in view.records.sealed and task.trashed is None:
         if not directory.is_dir():
             yield True, f"its directory {directory} is gone", None, "see `terok op log` for who has moved it"
         elif not (directory / "workspace").is_dir():
