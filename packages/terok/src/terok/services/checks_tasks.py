@@ -11,12 +11,11 @@ from terok_util import TerokError
 from terok_util.process import run
 
 from terok.errors import TaskError
-from terok.integrations.sandbox import Sidecar
+from terok.integrations.sandbox import SANDBOX_LABEL, Sidecar
 from terok.model.facts import Process, Silence
 from terok.paths import tasks_dir
 from terok.services.checks import Check, Finding, Mend, with_tasks, without_tasks
 from terok.services.checks_records import exposed
-from terok.services.health_view import LABEL
 from terok.services.marked import mark_again, read_marker
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def _process(view: View, task: Task) -> Iterator[_Found]:
             yield False, f"it is not known whether it runs: {why}", None, ""
         return
     runs = task.ended is None
-    if fact.word == "gone" and runs and (other := _renamed(view, task)):
+    if other := _renamed(view, task):
         mend = without_tasks(partial(_rename, other, task.container))
         yield True, f"its container {task.container} was renamed to {other}", mend, ""
     elif fact.word == "gone" and runs and not _waits(view, task):
@@ -127,15 +126,9 @@ def _waits(view: View, task: Task) -> bool:
 
 
 def _renamed(view: View, task: Task) -> str:
-    """Return the name that a task's container has now: that of a sandboxed one which mounts the task's directory."""
-    ours = {path.stem for path in view.sandbox.config.sidecar_dir.glob("*.json")}
-    here = str(tasks_dir() / task.project / task.id)
-    for row in view.containers.value or ():
-        if LABEL in row.labels and row.name not in ours:
-            mounts = view.sandbox.runtime.container(row.name).mounts
-            if any(mount.source == here or mount.source.startswith(f"{here}/") for mount in mounts):
-                return row.name
-    return ""
+    """Return the name that a task's container has been given since its launch; the engine knows it by the old one."""
+    named = {row.name for row in view.containers.value or () if row.labels.get(SANDBOX_LABEL) == task.container}
+    return "" if task.container in named else min(named, default="")
 
 
 def _rename(now: str, before: str) -> None:

@@ -31,8 +31,6 @@ _HOOKS_RUN: Final = (
 )
 _WITH_LEASE: Final = "SELECT id FROM tasks WHERE lease IS NOT NULL"
 _SEALED: Final = "SELECT id FROM tasks WHERE json_extract(request, '$.sealed')"
-LABEL: Final = "ai.terok.sandbox"
-"""The label of every sandboxed container."""
 
 
 @dataclass(frozen=True, slots=True)

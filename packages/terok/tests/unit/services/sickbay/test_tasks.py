@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 from terok.services.marked import MARKER
+from terok_sandbox import SANDBOX_LABEL, ContainerState
+from terok_sandbox.runtime.fake import FakeRecord
 
-from .conftest import LONG_AGO, Fault, Ward, judge, task_row
+from .conftest import LONG_AGO, Fault, Ward, alarms, judge, task_row
 
 
 def runs_although_deleted(ward: Ward) -> None:
@@ -69,3 +71,11 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_is_found_with_its_cause_and_mended_if_that_is_safe(ward: Ward, fault: Fault) -> None:
     judge(ward, fault)
+
+
+def test_a_container_that_was_renamed_is_told_although_the_engine_still_knows_it(ward: Ward) -> None:
+    labels = {SANDBOX_LABEL: ward.running.container}
+    ward.runtime.records["by-hand"] = FakeRecord("base", ContainerState.RUNNING, labels)
+    (found,) = alarms(ward.look())
+    assert found.text == f"its container {ward.running.container} was renamed to by-hand"
+    assert found.mend is not None
