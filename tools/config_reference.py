@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from terok.config.owners import HOST, PROJECT
+from terok.config.owners import HOST, PROJECT, Key
 from terok.config.schema import json_schema
 
 BEGIN, END = "<!-- keys: written by tools/config_reference.py -->", "<!-- end of keys -->"
@@ -35,11 +36,10 @@ def tables() -> str:
     """Return a table for every section."""
     keys = {**HOST.keys, **PROJECT.keys}
     sections = sorted({path.partition(".")[0] for path in keys})
-    return "\n".join(_table(section) for section in sections)
+    return "\n".join(_table(section, keys) for section in sections)
 
 
-def _table(section: str) -> str:
-    keys = {**HOST.keys, **PROJECT.keys}
+def _table(section: str, keys: Mapping[str, Key]) -> str:
     lines = [f"### {section}", "", "| key | value | default | in | |", "|---|---|---|---|---|"]
     for path in sorted(path for path in keys if path.partition(".")[0] == section):
         key = keys[path]

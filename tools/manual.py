@@ -63,7 +63,7 @@ def synopsis(path: Iterable[str], node: CommandDef) -> str:
     return " ".join(words)
 
 
-def places(tree: CommandTree, top: CommandDef) -> Iterator[tuple[tuple[str, ...], CommandDef]]:
+def places(top: CommandDef) -> Iterator[tuple[tuple[str, ...], CommandDef]]:
     """Yield the verb and the commands below it, but for those described elsewhere."""
     for path, node in CommandTree([top]).walk():
         name = " ".join(path)
@@ -107,7 +107,7 @@ def _head(name: str, text: str, version: str) -> list[str]:
     return [title, ".SH NAME", f"{roff(name)} \\- {roff(text)}"]
 
 
-def verb_page(tree: CommandTree, top: CommandDef, version: str) -> str:
+def verb_page(top: CommandDef, version: str) -> str:
     """Return the man page of a verb at the top."""
     lines = _head(f"terok-{top.name}", top.help, version)
     lines += [
@@ -115,7 +115,7 @@ def verb_page(tree: CommandTree, top: CommandDef, version: str) -> str:
         f".B {roff(synopsis((top.name,), top))}",
         ".SH COMMANDS" if top.is_group else ".SH DESCRIPTION",
     ]
-    for path, node in places(tree, top):
+    for path, node in places(top):
         if node.is_group and node.handler is None and not node.args:
             continue
         lines += _command(path, node)
@@ -124,11 +124,7 @@ def verb_page(tree: CommandTree, top: CommandDef, version: str) -> str:
         for path, _ in CommandTree([top]).walk()
         if FOLDED.get(" ".join(path))
     ]
-    lines += (
-        [".SH SEE ALSO", ", ".join([".BR terok (1)", *folded])]
-        if not folded
-        else [".SH SEE ALSO", f"terok(1), {', '.join(folded)}"]
-    )
+    lines += [".SH SEE ALSO", f"terok(1), {', '.join(folded)}" if folded else ".BR terok (1)"]
     return "\n".join(lines) + "\n"
 
 
@@ -180,7 +176,7 @@ def reference(tree: CommandTree, schemas: dict[int, str]) -> str:
     for top in tree.roots:
         lines += [f"## terok {top.name}", "", f"{cell(top.help[:1].upper() + top.help[1:])}.", ""]
         table = []
-        for path, node in places(tree, top):
+        for path, node in places(top):
             if node.handler is None:
                 continue
             options = [f"`{arg.flags[-1]}`" for arg in node.args if arg.flags and arg.name != "--json"]

@@ -296,15 +296,22 @@ OUTPUTS: dict[str, Shape | Lines] = {
 }
 
 
+def file_name(path: str) -> str:
+    """Return the name of the file with the schema of a command's output."""
+    return f"{path.replace(' ', '-')}.json"
+
+
+def manner(path: str) -> str:
+    """Return how a command prints its output."""
+    return "one document a line" if isinstance(OUTPUTS[path], Lines) else "one document"
+
+
 def document(path: str) -> dict[str, Any]:
     """Return the JSON Schema of a command's output, as it is published."""
     output = OUTPUTS[path]
-    lines = isinstance(output, Lines)
-    shape = output.shape if isinstance(output, Lines) else output
-    how = "one document a line" if lines else "one document"
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"terok {path} --json",
-        "$comment": how,
-        **shape,
+        "$comment": manner(path),
+        **(output.shape if isinstance(output, Lines) else output),
     }

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from manual import main_page, reference, verb_page
-from outputs import OUTPUTS, Lines
+from outputs import OUTPUTS, file_name, manner
 from schemas import output_files
 from terok.cli.tree import COMMANDS
 from terok_util import TerokError
@@ -101,16 +101,10 @@ def json_page() -> str:
     """Return docs/reference/json.md."""
     lines = ["# JSON output", "", _JSON_NOTE, ""]
     lines += ["| command | schema | output |", "|---|---|---|"]
-    for path, output in OUTPUTS.items():
-        how = "one document a line" if isinstance(output, Lines) else "one document"
+    for path in OUTPUTS:
         name = file_name(path)
-        lines.append(f"| `terok {path} --json` | [{name}](schemas/{name}) | {how} |")
+        lines.append(f"| `terok {path} --json` | [{name}](schemas/{name}) | {manner(path)} |")
     return "\n".join(lines) + "\n"
-
-
-def file_name(path: str) -> str:
-    """Return the name of a schema's file."""
-    return f"{path.replace(' ', '-')}.json"
 
 
 def files() -> dict[Path, str]:
@@ -127,7 +121,7 @@ def files() -> dict[Path, str]:
         REFERENCE / "json.md": json_page(),
     }
     found |= {REFERENCE / "schemas" / name: text for name, text in output_files().items()}
-    found |= {MAN / f"terok-{top.name}.1": verb_page(COMMANDS, top, version) for top in COMMANDS.roots}
+    found |= {MAN / f"terok-{top.name}.1": verb_page(top, version) for top in COMMANDS.roots}
     return found | {MAN / "terok.1": main_page(COMMANDS, version, codes)}
 
 

@@ -37,9 +37,9 @@ def schema_text(kind: str) -> str:
 
 def output_files() -> dict[str, str]:
     """Return the published schemas of what commands print, by the name of their file."""
-    from outputs import OUTPUTS, document  # imports every wheel
+    from outputs import OUTPUTS, document, file_name  # imports every wheel
 
-    return {f"{path.replace(' ', '-')}.json": json.dumps(document(path), indent=1) + "\n" for path in OUTPUTS}
+    return {file_name(path): json.dumps(document(path), indent=1) + "\n" for path in OUTPUTS}
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from terok_util import namespace_config_dir, show
 
+from terok.config.layers import user_file
 from terok.integrations.executor import AgentRoster
 
 
@@ -19,11 +18,9 @@ def directory(agent: str | None, as_json: bool) -> int:
 
 def choose(selection: str) -> int:
     """Choose the agents of images, in the user's `config.yml`; RosterError for an unknown one."""
-    from terok.config.checkup import check_host
-    from terok.config.edit import edit_file
+    from terok.config.edit import edit_host
 
     AgentRoster.load().select(selection)
-    file = namespace_config_dir() / "config.yml"
-    edit_file(file, "image.agents", selection, partial(check_host, file))
-    show("", False, f"written to {file}")
+    edit_host("image.agents", selection)
+    show("", False, f"written to {user_file()}")
     return 0

@@ -10,6 +10,7 @@ from typing import Any
 from terok_util import TerokError, namespace_config_dir, namespace_state_dir, show, system_config_dir, table
 
 from terok.config.explanation import Setting, explain, settings_of
+from terok.config.layers import user_file
 
 VARIABLES = (
     *("TEROK_ROOT", "TEROK_VAULT_DIR", "TEROK_SANDBOX_STATE_DIR", "TEROK_SANDBOX_RUNTIME_DIR"),
@@ -27,7 +28,7 @@ def paths(as_json: bool) -> int:
     places = {
         "system configuration": system_config_dir() / "config.yml",
         "system projects": system_config_dir() / "projects",
-        "configuration": namespace_config_dir() / "config.yml",
+        "configuration": user_file(),
         "projects": projects_dir(),
         "own agents": namespace_config_dir() / "agents",
         "own providers": namespace_config_dir() / "providers",

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from terok_util import Progress, UsageError, show, table
 
+from terok.cli.project_changes import build as build_project
+from terok.integrations.executor import ImageSettings
 from terok.services.images import Images
-from terok.services.projects import Projects
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from terok.integrations.executor import StoredImage
 
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -44,16 +51,12 @@ def build(project: str | None, agents: str | None, rebuild: bool, full_rebuild: 
     if project is not None and agents is not None:
         hint = f"`terok project agents {project}`"
         raise UsageError("a project's agents are those of its image.agents", hint=hint)
-    again = {"rebuild": rebuild, "full_rebuild": full_rebuild}
+    if project is not None:
+        return build_project(project, rebuild, full_rebuild, as_json)
+    settings = ImageSettings.load()
     with Progress() as say:
-        if project is not None:
-            projects = Projects(say)
-            built = projects.build(projects.get(project), **again)
-        else:
-            from terok.integrations.executor import ImageSettings
-
-            settings = ImageSettings.load()
-            built = Images(say).of_agents(settings, agents or settings.agents, **again)
+        selection = agents or settings.agents
+        built = Images(say).of_agents(settings, selection, rebuild=rebuild, full_rebuild=full_rebuild)
     show(built, as_json, f"{built.image}: {'built' if built.built else 'up to date'}")
     return 0
 
@@ -76,15 +79,14 @@ def usage(as_json: bool) -> int:
     """Print what images take up, by kind."""
     found = Images().stored()
     kinds = {kind: [one for one in found if one.kind == kind] for kind in dict.fromkeys(one.kind for one in found)}
-    rows = [
-        {"kind": kind, "images": len({one.id for one in those}), "bytes": sum(one.own_size for one in those)}
-        for kind, those in kinds.items()
-    ]
-    total = sum(one.own_size for one in found)
-    cells = [
-        (kind, len({one.id for one in those}), size(sum(one.own_size for one in those)))
-        for kind, those in kinds.items()
-    ]
-    cells.append(("total", len({one.id for one in found}), size(total)))
-    show({"kinds": rows, "bytes": total}, as_json, table(("KIND", "IMAGES", "SIZE"), cells))
+    sums = {kind: _sum(those) for kind, those in kinds.items()}
+    rows = [{"kind": kind, "images": number, "bytes": total} for kind, (number, total) in sums.items()]
+    everything = _sum(found)
+    cells = [(kind, number, size(total)) for kind, (number, total) in [*sums.items(), ("total", everything)]]
+    show({"kinds": rows, "bytes": everything[1]}, as_json, table(("KIND", "IMAGES", "SIZE"), cells))
     return 0
+
+
+def _sum(images: Collection[StoredImage]) -> tuple[int, int]:
+    """Return the number of images, each of which can have several names, and the bytes that they take up."""
+    return len({one.id for one in images}), sum(one.own_size for one in images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError, may_ask, show
+from terok_util import Progress, UsageError, may_ask, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +28,15 @@ def panic(stop: bool, clear: bool, yes: bool, as_json: bool) -> int:
 
 def _clear(*, yes: bool, as_json: bool) -> int:
     from terok.services import Tasks
-    from terok.services.panic import emergency_sandbox
-    from terok.services.panic_recovery import clear, is_locked
+    from terok.services.panic import Panic, emergency_sandbox
+    from terok.services.panic_recovery import clear
 
     sandbox = emergency_sandbox()
-    if not is_locked(sandbox):
+    if not Panic(sandbox).locked():
         show({"locked": False}, as_json, "there is no lockdown")
         return 0
     _confirm("clear", "lets tasks start again", yes=yes)
-    with Tasks(say=lambda line: print(line, file=sys.stderr)) as tasks:
+    with Progress() as say, Tasks(say=say) as tasks:
         cleared = clear(tasks, sandbox)
     show(cleared, as_json, _cleared(cleared))
     return 1 if cleared.failures else 0

@@ -7,8 +7,7 @@ from typing import Any
 from terok_util import show, table
 
 from terok.config.project import BrokenProject, Project, list_projects, load_project
-
-HOOKS = ("pre_start", "post_start", "post_ready", "post_stop")
+from terok.config.sections import HOOKS
 
 
 def list_all(as_json: bool) -> int:

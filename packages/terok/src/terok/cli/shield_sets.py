@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +39,6 @@ def _choose(project: str | None, chosen: str, place: Path) -> None:
 
         Projects().change(project, KEY, value)
         return
-    from terok.config.checkup import check_host
-    from terok.config.edit import edit_file
+    from terok.config.edit import edit_host
 
-    file = place / "config.yml"
-    edit_file(file, KEY, value, partial(check_host, file))
+    edit_host(KEY, value)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import UsageError, show
 
-from terok.config import load_project
+from terok.config.project import find_project
 from terok.services.health import Health, Sickbay
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def sickbay(project: str | None, task: str | None, fix: bool, system: bool, as_j
     if system and project is not None:
         raise UsageError("--system is about the host", hint="leave out the project, or --system")
     if project is not None and task is None:
-        _known(project)
+        find_project(project)  # a broken one is for the checks to say
     words = [project, task] if project is not None and task is not None else None
     health = Sickbay().examine(project, words, fix=fix, system=system)
     value = {
@@ -33,14 +33,6 @@ def sickbay(project: str | None, task: str | None, fix: bool, system: bool, as_j
     }
     show(value, as_json, _lines(health, fix=fix))
     return health.code
-
-
-def _known(project: str) -> None:
-    """Raise UnknownProject unless there is such a project; a broken one is for the checks to say."""
-    from terok.config.project import project_directories
-
-    if project not in project_directories():
-        load_project(project)
 
 
 def _lines(health: Health, *, fix: bool) -> Iterator[str]:

@@ -11,7 +11,7 @@ from terok_util import TerokError, safe_text
 from terok.config.layers import PROJECT_FILE, Source, host_sources, read_scope
 from terok.config.mentions import missing_mentions
 from terok.config.owners import HOST, PROJECT, Owners
-from terok.config.project import project_directories, project_sources
+from terok.config.project import find_project, project_directories, project_sources
 from terok.config.validation import Problem, problems
 
 
@@ -30,17 +30,15 @@ def problems_of_files(projects: Iterable[str] = ()) -> list[Wrong]:
 
     Of projects without any, what they mention has to be there too: agents, tools, profiles, files, repositories.
     """
-    wanted = [*projects]
-    names = wanted or [*project_directories()]
+    names = [*projects] or [*project_directories()]
     host = [*_each_host()]
     found = [*host]
     for name in names:
+        directory, _ = find_project(name)
         try:
             sources = [source for source in project_sources(name) if source.path.name == PROJECT_FILE]
         except TerokError as error:
-            if name not in project_directories():
-                raise
-            found.append(Wrong(str(project_directories()[name][0]), 0, "", error.message, error.hint))
+            found.append(Wrong(str(directory), 0, "", error.message, error.hint))
             continue
         wrong = [one for source in sources for one in _of(source, PROJECT)]
         found += wrong or ([] if host else [*_mentioned(name)])
@@ -55,22 +53,22 @@ def _mentioned(project: str) -> Iterator[Wrong]:
         yield Wrong(file, line, setting.key, f"{file}:{line}: {setting.key}: {safe_text(error.message)}", error.hint)
 
 
-def check_change(file: Path, before: bytes, after: bytes, owners: Owners) -> None:
+def check_host(file: Path, before: bytes, after: bytes) -> None:
+    """Raise ConfigError for what a change makes wrong in a `config.yml`."""
+    _check_change(file, before, after, HOST)
+
+
+def check_project(file: Path, before: bytes, after: bytes) -> None:
+    """Raise ConfigError for what a change makes wrong in a `project.yml`."""
+    _check_change(file, before, after, PROJECT)
+
+
+def _check_change(file: Path, before: bytes, after: bytes, owners: Owners) -> None:
     """Raise ConfigError for what a change makes wrong; what was wrong before can be mended one by one."""
     known = {(problem.key, problem.text) for problem in _problems(file, before, owners)}
     for problem in _problems(file, after, owners):
         if (problem.key, problem.text) not in known:
             raise problem.error()
-
-
-def check_host(file: Path, before: bytes, after: bytes) -> None:
-    """Raise ConfigError for what a change makes wrong in a `config.yml`."""
-    check_change(file, before, after, HOST)
-
-
-def check_project(file: Path, before: bytes, after: bytes) -> None:
-    """Raise ConfigError for what a change makes wrong in a `project.yml`."""
-    check_change(file, before, after, PROJECT)
 
 
 def _problems(file: Path, content: bytes, owners: Owners) -> list[Problem]:

@@ -7,6 +7,7 @@ it should, the whole document is written anew, with its comments, by the YAML li
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from terok_util import (
     safe_text,
     yaml,
 )
+
+from terok.config.checkup import check_host
+from terok.config.layers import user_file
 
 _ABSENT = object()
 _LOCK_SECONDS = 10.0
@@ -64,6 +68,15 @@ def edit_file(file: Path, key: str, value: Any, check: Callable[[bytes, bytes], 
         ensure_dir(target.parent)
         atomic_write(target, after, mode=(target.stat().st_mode & 0o777) if target.exists() else 0o600)
         return True
+
+
+def edit_host(key: str, value: Any) -> bool:
+    """Write another value of a key into the user's `config.yml`; return whether that changed it.
+
+    ConfigError, and the file stays as it is, for a key or value that is wrong.
+    """
+    file = user_file()
+    return edit_file(file, key, value, partial(check_host, file))
 
 
 def editing() -> FileLock:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from terok_util import ConfigStack, deep_merge, lean_dataclass
 
 from terok.config.kept import kept
-from terok.config.layers import host_sources, read_scope, resolve
+from terok.config.layers import Source, host_sources, resolve, stack_of
 from terok.config.project import project_sources, project_stack
 from terok.errors import UnknownProject
 
@@ -63,7 +62,8 @@ def settings_of(project: str | None = None, *, preset: str | None = None) -> dic
     found = kept(
         "explained" if project is None else f"explained-{project}",
         lambda: _explained(sources, project, preset),
-        sources=[*((str(source.path), source.content) for source in sources), ("preset", json.dumps(preset).encode())],
+        sources=sources,
+        more=preset,
         kinds=KINDS,
         variant=preset or "",
     )
@@ -84,16 +84,12 @@ def explain(key: str, project: str | None = None, *, preset: str | None = None) 
     raise UnknownProject(f"there is no key {key[:80]!r}", hint=hint)
 
 
-def _explained(sources: Iterable[Any], project: str | None, preset: str | None) -> tuple[Setting, ...]:
+def _explained(sources: Iterable[Source], project: str | None, preset: str | None) -> tuple[Setting, ...]:
     from terok.config.owners import HOST, PROJECT  # imports pydantic
-    from terok.config.validation import check
+    from terok.config.validation import checked
 
     if project is None:
-        owners, stack = HOST, ConfigStack()
-        for source in sources:
-            scope = read_scope(source)
-            check(scope, owners)
-            stack.push(scope)
+        owners, stack = HOST, stack_of(map(checked, sources))
     else:
         owners, stack = PROJECT, project_stack(sources, preset=preset)
     merged = resolve(stack)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from terok_util import namespace_state_dir, remembered
+
+from terok.config.layers import Source
 
 _VARIANTS = 16
 """Values that are kept of one project with presets and options of its runs."""
@@ -17,14 +20,16 @@ def kept(
     name: str,
     make: Callable[[], Any],
     *,
-    sources: Iterable[tuple[str, bytes]],
+    sources: Iterable[Source],
+    more: Any = None,
     kinds: Mapping[str, type],
     variant: str = "",
 ) -> Any:
-    """Return what `make` returns, or returned in an earlier process from the same sources."""
+    """Return what `make` returns, or returned in an earlier process from the same sources and `more`, JSON values."""
     suffix = f".{sum(variant.encode()) % _VARIANTS}" if variant else ""
     file = namespace_state_dir("cache") / f"{name}{suffix}.json"
-    return remembered(file, make, sources=sources, kinds=kinds, code=_code())
+    depends_on = [*((str(one.path), one.content) for one in sources), ("more", json.dumps(more).encode())]
+    return remembered(file, make, sources=depends_on, kinds=kinds, code=_code())
 
 
 def _code() -> list[Path]:

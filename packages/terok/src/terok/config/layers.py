@@ -32,9 +32,14 @@ class Source(NamedTuple):
     content: bytes
 
 
+def user_file() -> Path:
+    """Return where the user's `config.yml` is."""
+    return namespace_config_dir() / CONFIG_FILE
+
+
 def host_sources() -> list[Source]:
     """Return the configuration files that exist, the system's below the user's; ConfigError for an unreadable one."""
-    user = namespace_config_dir() / CONFIG_FILE
+    user = user_file()
     return [Source("user" if path == user else "system", path, content) for path, content in config_layers(user)]
 
 

@@ -30,7 +30,6 @@ from terok.config.layers import (
     Source,
     host_sources,
     nested,
-    read_scope,
     resolve,
     stack_of,
 )
@@ -139,7 +138,7 @@ def load_project(name: str, *, preset: str | None = None, overrides: Mapping[str
         UnknownProject: There is no such project, or preset.
         ConfigError: A layer is wrong; the message names file, line and key.
     """
-    directory, level = _find(name)
+    directory, level = find_project(name)
     sources = _sources(directory)
     given = dict(overrides or {})
     # What people give a container on a command line may be secret: it is in no file that is kept.
@@ -148,7 +147,8 @@ def load_project(name: str, *, preset: str | None = None, overrides: Mapping[str
     value: Project = kept(
         f"project-{name}",
         lambda: _made(name, directory, level, sources, preset, given),
-        sources=[*((str(path), content) for _, path, content in sources), ("more", more.encode())],
+        sources=sources,
+        more=more,
         kinds=KINDS,
         variant=more if preset or given else "",
     )
@@ -180,9 +180,9 @@ def list_projects() -> list[Project | BrokenProject]:
     def make() -> tuple[Project | BrokenProject, ...]:
         return tuple(_each(places, read))
 
-    sources = [(str(path), content) for found in read.values() if isinstance(found, list) for _, path, content in found]
-    names = json.dumps([*places, *(str(one) for one in read.values() if isinstance(one, BrokenProject))])
-    return [*kept("projects", make, sources=[*sources, ("names", names.encode())], kinds=KINDS)]
+    sources = [source for found in read.values() if isinstance(found, list) for source in found]
+    names = [*places, *(str(one) for one in read.values() if isinstance(one, BrokenProject))]
+    return [*kept("projects", make, sources=sources, more=names, kinds=KINDS)]
 
 
 def _each(
@@ -203,7 +203,7 @@ def _broken(name: str, directory: Path, error: TerokError) -> BrokenProject:
     return BrokenProject(name=name, directory=str(directory), message=safe_text(error.message), hint=error.hint)
 
 
-def _find(name: str) -> tuple[Path, str]:
+def find_project(name: str) -> tuple[Path, str]:
     """Return directory and level of a project; UnknownProject, with the nearest name, if there is none."""
     places = project_directories()
     if name in places:
@@ -214,7 +214,7 @@ def _find(name: str) -> tuple[Path, str]:
 
 def project_sources(name: str) -> list[Source]:
     """Return the files that a project depends on, the lowest layer first; raises as `load_project` does."""
-    return _sources(_find(name)[0])
+    return _sources(find_project(name)[0])
 
 
 def _sources(directory: Path) -> list[Source]:
@@ -228,16 +228,10 @@ def project_stack(
     sources: Iterable[Source], *, preset: str | None = None, overrides: Mapping[str, Any] | None = None
 ) -> ConfigStack:
     """Return the checked layers of a project; raises as `load_project` does."""
-    from terok.config.owners import HOST, PROJECT  # imports pydantic
-    from terok.config.validation import check
+    from terok.config.owners import PROJECT  # imports pydantic
+    from terok.config.validation import check, checked
 
-    scopes = []
-    for source in sources:
-        if source.path.name == INSTRUCTIONS_FILE:
-            continue
-        scope = read_scope(source)
-        check(scope, PROJECT if source.level == "project" else HOST)
-        scopes.append(scope)
+    scopes = [checked(source) for source in sources if source.path.name != INSTRUCTIONS_FILE]
     if overrides:
         scopes.append(ConfigScope("command line", None, nested(overrides)))
         try:

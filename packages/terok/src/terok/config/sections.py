@@ -123,6 +123,10 @@ class HooksSection(Documented):
     """Seconds until a hook is killed."""
 
 
+HOOKS = ("pre_start", "post_start", "post_ready", "post_stop")
+"""The keys of `HooksSection` that are commands."""
+
+
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class GitSection(Documented):
     """`git:` who commits."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from terok_util import ConfigStack, lean_dataclass
+from terok_util import lean_dataclass
 
 from terok.config.kept import kept
-from terok.config.layers import host_sources, read_scope, resolve
+from terok.config.layers import host_sources, resolve, stack_of
 from terok.config.sections import ControllerSection, HostTasksSection, NotifySection
 
 
@@ -29,16 +29,10 @@ def load_settings() -> Settings:
 
     def make() -> Settings:
         from terok.config.owners import HOST  # imports pydantic
-        from terok.config.validation import check, parse
+        from terok.config.validation import checked, parse
 
-        stack = ConfigStack()
-        for source in sources:
-            scope = read_scope(source)
-            check(scope, HOST)
-            stack.push(scope)
-        value = parse(resolve(stack), HOST).product
+        value = parse(resolve(stack_of(map(checked, sources))), HOST).product
         return Settings(tasks=value.tasks, controller=value.controller, notify=value.notify)
 
-    files = [(str(path), content) for _, path, content in sources]
-    value: Settings = kept("settings", make, sources=files, kinds=KINDS)
+    value: Settings = kept("settings", make, sources=sources, kinds=KINDS)
     return value

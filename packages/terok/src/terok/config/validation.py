@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from terok_util import ConfigError, ConfigScope, config_error, deep_merge, safe_text
 
+from terok.config.layers import Source, read_scope
 from terok.config.owners import HOST, PROJECT, Owners
 from terok.config.sections import PRESET_SECTIONS
 from terok.integrations.executor import ImageSettings
@@ -61,6 +62,13 @@ class Parsed(NamedTuple):
     product: Any
     image: ImageSettings
     sandbox: dict[str, Any]
+
+
+def checked(source: Source) -> ConfigScope:
+    """Return a file's layer; ConfigError if it cannot be read, or for its first problem."""
+    scope = read_scope(source)
+    check(scope, PROJECT if source.level == "project" else HOST)
+    return scope
 
 
 def check(scope: ConfigScope, owners: Owners) -> None:

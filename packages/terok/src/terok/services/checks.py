@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from terok_util import TerokError, safe_text
+from terok_util import TerokError, UsageError, safe_text
 
 from terok.services.at_once import at_once
 
@@ -47,6 +47,26 @@ class Check:
     name: str
     look: Callable[[], Iterable[Finding]]
     well: str = "as it should be"
+
+
+def with_tasks(act: Callable[[Tasks], object]) -> Mend:
+    """Return what mends a cause in the database; without one it cannot."""
+
+    def mend(tasks: Tasks | None) -> None:
+        if tasks is None:
+            raise UsageError("there is no database")
+        act(tasks)
+
+    return mend
+
+
+def without_tasks(act: Callable[[], object]) -> Mend:
+    """Return what mends a cause that is not in the database."""
+
+    def mend(_tasks: Tasks | None) -> None:
+        act()
+
+    return mend
 
 
 def look_at(checks: Iterable[Check], *, seconds: float = PATIENCE) -> list[Finding]:

@@ -13,11 +13,12 @@ from terok_util import TerokError, namespace_runtime_dir, namespace_state_dir
 from terok.config import load_settings
 from terok.config.spelling import parse_size
 from terok.errors import TaskError
+from terok.integrations.executor import AgentRoster
 from terok.integrations.sandbox import GitGate, is_locked_down, read_lockdown, run_git
 from terok.paths import panic_dir, tasks_dir, trash_dir
-from terok.services.checks import Check, Finding
+from terok.services.checks import Check, Finding, without_tasks
 from terok.services.checks_records import exposed
-from terok.services.marked import read_marker
+from terok.services.marked import move_marked, read_marker
 from terok.services.panic_evidence import LOG, check_evidence
 from terok.services.storage import free
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from terok.integrations.sandbox import SandboxConfig
     from terok.services.health_view import View
-    from terok.services.tasks import Tasks
 
 STALE_LOCK: Final = 1800.0
 """Seconds after which nobody can still be holding a lock of git."""
@@ -82,8 +82,8 @@ def _directories(view: View) -> Iterator[Finding]:
             lost = directory.parent == trash_dir() and task.trashed is None and task.id not in view.records.leased
             if lost and not (tasks_dir() / task.project / task.id).exists() and not _under_way(view, task.id):
                 text = f"the directory of task {task.id} is in the trash although the task is not deleted"
-                back = partial(_bring_back, directory, tasks_dir() / task.project / task.id, task.id)
-                yield Finding("directories", "error", text, task.id, mend=back)
+                back = partial(move_marked, directory, tasks_dir() / task.project / task.id, task.id)
+                yield Finding("directories", "error", text, task.id, mend=without_tasks(back))
             continue
         try:
             read_marker(directory, directory.name)
@@ -96,12 +96,6 @@ def _directories(view: View) -> Iterator[Finding]:
 
 def _under_way(view: View, task_id: str) -> bool:
     return any(one.state == "open" and one.subject == task_id for one in view.records.operations)
-
-
-def _bring_back(source: Path, target: Path, task_id: str, _tasks: Tasks | None) -> None:
-    from terok.services.marked import move_marked
-
-    move_marked(source, target, task_id)
 
 
 def _lockdown(config: SandboxConfig) -> Iterator[Finding]:
@@ -125,7 +119,9 @@ def _mirrors(config: SandboxConfig) -> Iterator[Finding]:
         name = mirror.name.removesuffix(".git")
         if stale := [path for path in _locks(mirror) if path.lstat().st_mtime < time.time() - STALE_LOCK]:
             text = f"{len(stale)} locks of git were left behind by a killed process, such as {stale[0].name}"
-            yield Finding("mirrors", "warn", f"mirror {name}: {text}", name, mend=partial(_unlock, stale))
+            yield Finding(
+                "mirrors", "warn", f"mirror {name}: {text}", name, mend=without_tasks(partial(_unlock, stale))
+            )
         try:
             GitGate.open(name, base=config.gate_base_path, config=config)
             done = run_git("rev-list", "--max-count=1", "--all", git_dir=mirror, check=False)
@@ -142,7 +138,7 @@ def _locks(mirror: Path) -> Iterator[Path]:
     yield from (mirror / "refs").rglob("*.lock")
 
 
-def _unlock(stale: list[Path], _tasks: Tasks | None) -> None:
+def _unlock(stale: list[Path]) -> None:
     for path in stale:
         if path.lstat().st_mtime < time.time() - STALE_LOCK:
             path.unlink(missing_ok=True)
@@ -150,8 +146,6 @@ def _unlock(stale: list[Path], _tasks: Tasks | None) -> None:
 
 def _routes(config: SandboxConfig) -> Iterator[Finding]:
     """Compare the vault's routes with what the roster says, which a person's own files are part of."""
-    from terok.integrations.executor import AgentRoster
-
     roster = AgentRoster.load()  # raises, naming the file, if one of the person's own is wrong
     if not config.routes_path.exists() and not config.db_path.exists():
         return  # nothing is set up
@@ -161,9 +155,9 @@ def _routes(config: SandboxConfig) -> Iterator[Finding]:
         kept = f"unreadable: {error}"
     if kept != roster.generate_routes_json():
 
-        def mend(_tasks: Tasks | None) -> None:
+        def mend() -> None:
             config.routes_path.unlink(missing_ok=True)
             roster.ensure_vault_routes(config)
 
         text = f"{config.routes_path} is not what the roster says: providers may be reached by a wrong way"
-        yield Finding("routes", "warn", text, hint="the next start of a task writes them", mend=mend)
+        yield Finding("routes", "warn", text, hint="the next start of a task writes them", mend=without_tasks(mend))

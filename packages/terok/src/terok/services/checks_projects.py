@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Final
 from terok_util import TerokError
 
 from terok.config import BrokenProject, load_settings
+from terok.config.sections import HOOKS
+from terok.integrations.executor import AgentRoster
 from terok.integrations.sandbox import SSHManager, open_vault
-from terok.services.checks import Check, Finding
+from terok.services.checks import Check, Finding, without_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from terok.config import Project
     from terok.services.health_view import View
-    from terok.services.tasks import Tasks
 
-HOOKS: Final = ("pre_start", "post_start", "post_ready", "post_stop")
 BUILTIN: Final = frozenset(("cd", "command", "echo", "eval", "exec", "exit", "export", "printf", "read", "set", "test"))
 KEYWORDS: Final = frozenset(("if", "for", "while", "until", "case", "{", "(", "!", "[", ":", "."))
 
@@ -71,14 +71,14 @@ def _project(project: Project | BrokenProject) -> Iterator[Finding]:
             yield Finding(name, "error", f"agent.subagents: {file} is not there", project.name, change)
     if isinstance(project.shared.dir, str) and not Path(project.shared.dir).is_dir():
         text = f"shared.dir: {project.shared.dir} is not there"
-        yield Finding(name, "warn", text, project.name, change, partial(_make, Path(project.shared.dir)))
+        yield Finding(name, "warn", text, project.name, change, without_tasks(partial(_make, Path(project.shared.dir))))
     for point in HOOKS:
         command = getattr(project.hooks, point)
         if command is not None and (word := _missing(command, project.directory)):
             yield Finding(name, "warn", f"hooks.{point}: there is no program {word}", project.name, change)
 
 
-def _make(directory: Path, _tasks: Tasks | None) -> None:
+def _make(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -97,8 +97,6 @@ def _missing(command: str, directory: str) -> str:
 
 def _credentials(view: View, projects: list[Project]) -> Iterator[Finding]:
     """Find projects whose agent's provider has no credential, or whose repository is reached by a key that is not."""
-    from terok.integrations.executor import AgentRoster
-
     config, roster = view.sandbox.config, AgentRoster.load()
     known: set[tuple[str, str]] = set()
     keys: dict[str, int] = {}

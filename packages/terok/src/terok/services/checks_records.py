@@ -6,14 +6,14 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from terok.errors import ControllerError
 from terok.model.admission import FAILED, outcomes
 from terok.paths import controller_socket, database_path
-from terok.services.checks import Check, Finding, Mend
+from terok.services.checks import Check, Finding, with_tasks, without_tasks
 from terok.store import Lease, is_alive
 from terok.wire import ask
 
@@ -38,7 +38,7 @@ def of_records(view: View) -> Iterator[Check]:
     yield Check("starts", partial(_starts, records), "none was cut off")
     yield Check("operations", partial(_operations, records), "none was cut off")
     yield Check("trash", partial(_overdue, records, view.now), "nothing is overdue")
-    yield Check("queue", partial(_queue, records, view.now), "nothing is stuck")
+    yield Check("queue", partial(_queue, records), "nothing is stuck")
     yield Check("clock", partial(_clock, records, view.now), "no record is from the future")
 
 
@@ -64,12 +64,8 @@ def exposed(check: str, path: Path, mode: int) -> Iterator[Finding]:
             "error",
             f"other users can get at {path}: its mode is {found:04o}",
             hint=f"chmod {mode:o} {path}",
-            mend=partial(_close, path, mode),
+            mend=without_tasks(partial(path.chmod, mode)),
         )
-
-
-def _close(path: Path, mode: int, _tasks: Tasks | None) -> None:
-    path.chmod(mode)
 
 
 def _controller(records: Records) -> Iterator[Finding]:
@@ -120,7 +116,7 @@ def _wake(tasks: Tasks | None) -> None:
 def _starts(records: Records) -> Iterator[Finding]:
     for task_id in records.left_alone:
         text = f"task {task_id}: the process that started or stopped it has died in the middle"
-        yield Finding("starts", "warn", text, task_id, mend=_of_tasks(partial(_recover, task_id)))
+        yield Finding("starts", "warn", text, task_id, mend=with_tasks(partial(_recover, task_id)))
 
 
 def _recover(task_id: str, tasks: Tasks) -> None:
@@ -131,7 +127,7 @@ def _operations(records: Records) -> Iterator[Finding]:
     for one in records.operations:
         if one.state == "open" and one.id not in records.held:
             text = f"operation {one.id} ({one.verb} of {one.subject}) was cut off in the middle"
-            yield Finding("operations", "warn", text, one.subject, mend=_of_tasks(_finish))
+            yield Finding("operations", "warn", text, one.subject, mend=with_tasks(_finish))
 
 
 def _finish(tasks: Tasks) -> None:
@@ -147,10 +143,10 @@ def _overdue(records: Records, now: float) -> Iterator[Finding]:
     ]
     if late:
         text = f"{len(late)} things in the trash are overdue: no controller has run since"
-        yield Finding("trash", "warn", text, mend=_of_tasks(lambda tasks: tasks.operations.expire(time.time())))
+        yield Finding("trash", "warn", text, mend=with_tasks(lambda tasks: tasks.operations.expire(time.time())))
 
 
-def _queue(records: Records, now: float) -> Iterator[Finding]:
+def _queue(records: Records) -> Iterator[Finding]:
     words = outcomes(records.tasks)
     known = {task.id: task for task in records.tasks}
     for row in records.queue:
@@ -160,7 +156,7 @@ def _queue(records: Records, now: float) -> Iterator[Finding]:
         if task.trashed is not None or task.archived is not None or (task.process == "up" and task.ended is None):
             state = "deleted" if task.trashed is not None else "archived" if task.archived is not None else "running"
             text = f"task {row.task} waits in the queue although it is {state}"
-            yield Finding("queue", "warn", text, row.task, mend=_of_tasks(partial(_dequeue, row.task)))
+            yield Finding("queue", "warn", text, row.task, mend=with_tasks(partial(_dequeue, row.task)))
         for other in row.after:
             if (word := words.get(other, "missing")) in FAILED:
                 text = f"task {row.task} waits for {other}, which is {word}: it never starts by itself"
@@ -177,11 +173,3 @@ def _clock(records: Records, now: float) -> Iterator[Finding]:
     if ahead:
         text = f"{len(ahead)} tasks were made later than it is now: the clock was set back"
         yield Finding("clock", "warn", text, ahead[0].id, hint="see `timedatectl status`")
-
-
-def _of_tasks(act: Callable[[Tasks], object]) -> Mend:
-    def mend(tasks: Tasks | None) -> None:
-        if tasks is not None:
-            act(tasks)
-
-    return mend

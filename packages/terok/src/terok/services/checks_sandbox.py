@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final
 from terok_util import TerokError
 from terok_util.process import run
 
+from terok.integrations.executor import AgentRoster, agent_doctor_checks
 from terok.integrations.sandbox import container_checks, examine, host_checks, state_checks
 from terok.services.at_once import at_once
-from terok.services.checks import PATIENCE, Check, Finding, Level, Mend
+from terok.services.checks import PATIENCE, Check, Finding, Level, without_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from terok.integrations.sandbox import DoctorCheck, SandboxRow
     from terok.services.health_view import View
-    from terok.services.tasks import Tasks
 
 FIX_SECONDS: Final = 120.0
 _LEVELS: Final[dict[str, Level]] = {"ok": "ok", "warn": "warn", "error": "error"}
@@ -48,8 +48,6 @@ def of_containers(view: View) -> Iterator[Check]:
 
 def inside(view: View, row: SandboxRow) -> Iterator[Check]:
     """Yield what is asked inside one running container: names, gate, vault, tokens, and real keys in its files."""
-    from terok.integrations.executor import AgentRoster, agent_doctor_checks
-
     checks = [one for one in container_checks(view.sandbox.config, row) if not one.host_side]
     checks += agent_doctor_checks(view.sandbox.config, AgentRoster.load(), row.name)
     for check in checks:
@@ -71,18 +69,16 @@ def _together(checks: Iterable[DoctorCheck], view: View | None = None, row: Sand
     runtime, container = (view.sandbox.runtime, row.name) if view is not None and row is not None else (None, "")
     found = []
     for one in examine(checks, runtime=runtime, container=container):
-        mend = _mend(one.check.fix_cmd) if one.verdict.fixable and one.check.fix_cmd else None
+        fix = one.check.fix_cmd if one.verdict.fixable else ()
+        mend = without_tasks(partial(_fix, fix)) if fix else None
         level = _LEVELS[one.verdict.severity]
         name = f"{one.check.category} {one.check.label}"
         found.append(Finding(name, level, one.verdict.detail, container, one.verdict.hint, mend))
     return [one for one in found if one.level != "ok"] or found[:1]
 
 
-def _mend(command: tuple[str, ...]) -> Mend:
-    def mend(_tasks: Tasks | None) -> None:
-        program = [sys.executable, "-P", "-m", "terok_sandbox"] if command[0] == "terok-sandbox" else [command[0]]
-        done = run([*program, *command[1:]], timeout=FIX_SECONDS, check=False)
-        if done.returncode:
-            raise TerokError(f"`{' '.join(command)}` ended with {done.returncode}: {done.err_text.strip()[:300]}")
-
-    return mend
+def _fix(command: tuple[str, ...]) -> None:
+    program = [sys.executable, "-P", "-m", "terok_sandbox"] if command[0] == "terok-sandbox" else [command[0]]
+    done = run([*program, *command[1:]], timeout=FIX_SECONDS, check=False)
+    if done.returncode:
+        raise TerokError(f"`{' '.join(command)}` ended with {done.returncode}: {done.err_text.strip()[:300]}")

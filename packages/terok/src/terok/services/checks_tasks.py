@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from terok_util import TerokError, UsageError
+from terok_util import TerokError
 from terok_util.process import run
 
 from terok.errors import TaskError
-from terok.integrations.sandbox import Sidecar
+from terok.integrations.sandbox import SANDBOX_LABEL, Sidecar
 from terok.model.facts import Process, Silence
 from terok.paths import tasks_dir
-from terok.services.checks import Check, Finding, Mend
+from terok.services.checks import Check, Finding, Mend, with_tasks, without_tasks
 from terok.services.checks_records import exposed
-from terok.services.health_view import LABEL
 from terok.services.marked import mark_again, read_marker
 
 if TYPE_CHECKING:
@@ -58,19 +57,19 @@ def _process(view: View, task: Task) -> Iterator[_Found]:
             yield False, f"it is not known whether it runs: {why}", None, ""
         return
     runs = task.ended is None
-    if fact.word == "gone" and runs and (other := _renamed(view, task)):
-        mend = _always(partial(_rename, other, task.container))
+    if other := _renamed(view, task):
+        mend = without_tasks(partial(_rename, other, task.container))
         yield True, f"its container {task.container} was renamed to {other}", mend, ""
     elif fact.word == "gone" and runs and not _waits(view, task):
         text = f"its container {task.container} was removed by somebody while it ran"
-        yield True, text, _with(partial(_record, task, fact)), f"`terok task restart {task.id}` makes another"
+        yield True, text, with_tasks(partial(_record, task, fact)), f"`terok task restart {task.id}` makes another"
     elif fact.word == "exited" and runs and (fact.since or 0.0) < view.now - RECENT:
         text = f"it has ended with exit code {fact.exit_code}, and nobody has recorded that"
-        yield False, text, _with(partial(_record, task, fact)), ""
+        yield False, text, with_tasks(partial(_record, task, fact)), ""
     elif fact.word == "up" and (not runs or task.desired != "running"):
         wish = {"trashed": "deleted", "archived": "archived"}.get(task.desired, "stopped")
         text = f"its container runs although it was {wish}" if task.desired != "running" else "runs after its end"
-        yield False, text, _with(partial(_stop, task)), ""
+        yield False, text, with_tasks(partial(_stop, task)), ""
 
 
 def _files(view: View, task: Task) -> Iterator[_Found]:
@@ -78,8 +77,7 @@ def _files(view: View, task: Task) -> Iterator[_Found]:
     config = view.sandbox.config
     fact = view.processes.get(task.id)
     directory = tasks_dir() / task.project / task.id
-    sealed = view.records.requests.get(task.id, {}).get("sealed")
-    if task.id in view.records.began and not sealed and task.trashed is None:
+    if task.id in view.records.began and task.id not in view.records.sealed and task.trashed is None:
         if not directory.is_dir():
             yield True, f"its directory {directory} is gone", None, "see `terok op log` for who has moved it"
         elif not (directory / "workspace").is_dir():
@@ -106,7 +104,7 @@ def _marker(directory: Path, task: Task) -> Iterator[_Found]:
         read_marker(directory, task.id)
     except TaskError as error:
         text = f"it can be neither moved nor removed: {error.message}"
-        yield True, text, _always(partial(mark_again, directory, task.id)), ""
+        yield True, text, without_tasks(partial(mark_again, directory, task.id)), ""
 
 
 def _hook(view: View, task: Task) -> Iterator[_Found]:
@@ -119,7 +117,7 @@ def _hook(view: View, task: Task) -> Iterator[_Found]:
     if project is None or project.hooks.post_stop is None or task.trashed is not None:
         return
     if task.id not in view.records.hooks_run:
-        run_it = _with(lambda tasks: tasks.run_hook(task, "post_stop", project))
+        run_it = with_tasks(lambda tasks: tasks.run_hook(task, "post_stop", project))
         yield False, "its hook post_stop was never run", run_it, ""
 
 
@@ -128,15 +126,9 @@ def _waits(view: View, task: Task) -> bool:
 
 
 def _renamed(view: View, task: Task) -> str:
-    """Return the name that a task's container has now: that of a sandboxed one which mounts the task's directory."""
-    ours = {path.stem for path in view.sandbox.config.sidecar_dir.glob("*.json")}
-    here = str(tasks_dir() / task.project / task.id)
-    for row in view.containers.value or ():
-        if LABEL in row.labels and row.name not in ours:
-            mounts = view.sandbox.runtime.container(row.name).mounts
-            if any(mount.source == here or mount.source.startswith(f"{here}/") for mount in mounts):
-                return row.name
-    return ""
+    """Return the name that a task's container has been given since its launch; the engine knows it by the old one."""
+    named = {row.name for row in view.containers.value or () if row.labels.get(SANDBOX_LABEL) == task.container}
+    return "" if task.container in named else min(named, default="")
 
 
 def _rename(now: str, before: str) -> None:
@@ -160,19 +152,3 @@ def _stop(task: Task, tasks: Tasks) -> None:
     else:
         with tasks.store.write() as writer:
             writer.observe(task.id, process=fact, silence=None)
-
-
-def _with(act: Callable[[Tasks], object]) -> Mend:
-    def mend(tasks: Tasks | None) -> None:
-        if tasks is None:
-            raise UsageError("there is no database")
-        act(tasks)
-
-    return mend
-
-
-def _always(act: Callable[[], object]) -> Mend:
-    def mend(_tasks: Tasks | None) -> None:
-        act()
-
-    return mend

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 
-from terok.config import list_projects
+from terok.config import BrokenProject, list_projects
 from terok.integrations.sandbox import Sandbox, list_sandboxes
 from terok.services.at_once import Answer, at_once
 from terok.store import Lease, is_alive
@@ -17,7 +17,7 @@ from terok.store import Lease, is_alive
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from terok.config import BrokenProject, Project
+    from terok.config import Project
     from terok.integrations.sandbox import ContainerSummary, SandboxRow
     from terok.model.admission import Waiting
     from terok.model.facts import Process, Silence
@@ -29,8 +29,8 @@ _HOOKS_RUN: Final = (
     "SELECT task FROM events AS hook WHERE kind = 'hook' AND json_extract(data, '$.point') = 'post_stop'"
     " AND json_extract(data, '$.run') = (SELECT max(seq) FROM events WHERE task = hook.task AND kind = 'starting')"
 )
-LABEL: Final = "ai.terok.sandbox"
-"""The label of every sandboxed container."""
+_WITH_LEASE: Final = "SELECT id FROM tasks WHERE lease IS NOT NULL"
+_SEALED: Final = "SELECT id FROM tasks WHERE json_extract(request, '$.sealed')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class Records:
     controller: Any = None
     watched: bool = False
     quick_check: str = "ok"
-    requests: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    sealed: frozenset[str] = frozenset()
+    """Tasks whose work is in their container alone."""
     began: Mapping[str, float] = field(default_factory=dict)
     """When each task was last started with success."""
     hooks_run: frozenset[str] = frozenset()
@@ -82,8 +83,6 @@ class View:
 
     def sound_projects(self) -> list[Project]:
         """Return the projects that can be used."""
-        from terok.config import BrokenProject
-
         return [one for one in self.projects.value or () if not isinstance(one, BrokenProject)]
 
 
@@ -112,7 +111,7 @@ def read_records(tasks: Tasks) -> Records:
         queue=store.queue(),
         operations=operations,
         left_alone=store.left_alone(),
-        leased=frozenset(task.id for task in everyone if store.lease(task.id) is not None),
+        leased=frozenset(task for (task,) in store.rows(_WITH_LEASE) if store.lease(task) is not None),
         held=frozenset(
             one.id for one in operations if one.state == "open" and _is_held(store.setting(f"operation/{one.id}"))
         ),
@@ -120,9 +119,9 @@ def read_records(tasks: Tasks) -> Records:
         controller=store.setting("controller"),
         watched=store.watched(),
         quick_check=str(store.rows("PRAGMA quick_check(1)")[0][0]),
-        requests={task.id: store.request(task.id) for task in everyone},
+        sealed=frozenset(task for (task,) in store.rows(_SEALED)),
         began=dict(store.rows("SELECT task, max(at) FROM events WHERE kind = 'started' GROUP BY task")),
-        hooks_run=frozenset(row[0] for row in store.rows(_HOOKS_RUN)),
+        hooks_run=frozenset(task for (task,) in store.rows(_HOOKS_RUN)),
     )
 
 

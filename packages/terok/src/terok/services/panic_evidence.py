@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import ensure_dir
 
-from terok.integrations.sandbox import AuditLog, verify_audit
+from terok.integrations.sandbox import AuditLog, read_audit, verify_audit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,8 +78,6 @@ def check_evidence(directory: Path) -> Sealed:
 
 
 def _changed(directory: Path) -> Iterator[str]:
-    from terok.integrations.sandbox import read_audit
-
     last: dict[str, Any] = {str(row["file"]): row for row in read_audit(directory / LOG) if row.get("action") == "log"}
     for name, row in last.items():
         place = directory / name

@@ -14,7 +14,7 @@ from terok.integrations.sandbox import lift_lockdown, list_sandboxes, read_lockd
 from terok.model.admission import Waiting
 from terok.model.facts import Process, Silence
 from terok.paths import panic_dir
-from terok.services.panic import SETTING, Panic
+from terok.services.panic import SETTING
 from terok.services.panic_evidence import Sealed, check_evidence
 
 if TYPE_CHECKING:
@@ -99,8 +99,3 @@ def _prepare(tasks: Tasks, task: Task, sandbox: Sandbox, done: Cleared) -> None:
         writer.observe(task.id, process=Process(writer.at, "podman", "gone"))
         writer.enqueue(Waiting(task.id, task.project, writer.at))
     done.restored.append(task.id)
-
-
-def is_locked(sandbox: Sandbox) -> bool:
-    """Whether there is a lockdown to end."""
-    return Panic(sandbox).locked()

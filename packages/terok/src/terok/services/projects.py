@@ -18,7 +18,7 @@ from terok.config import Project, list_projects, load_project, sandbox_config
 from terok.config.checkup import check_project
 from terok.config.edit import edit_file, edited, editing
 from terok.config.layers import PROJECT_FILE
-from terok.config.project import project_directories
+from terok.config.project import find_project, project_directories
 from terok.errors import ProjectError
 from terok.model.names import MAX_PROJECT, check_project_name
 from terok.paths import projects_dir
@@ -65,10 +65,7 @@ class Projects:
 
     def file(self, name: str) -> Path:
         """Return where a project's `project.yml` is, whether it can be used or not; UnknownProject without one."""
-        places = project_directories()
-        if name not in places:
-            load_project(name)
-        return places[name][0] / PROJECT_FILE
+        return find_project(name)[0] / PROJECT_FILE
 
     def create(self, name: str, data: Mapping[str, Any]) -> Path:
         """Make a project of the sections of its `project.yml`, and return that file.
@@ -125,7 +122,7 @@ class Projects:
         made = name not in project_directories()
         if made:
             if upstream is None:
-                load_project(name)
+                find_project(name)  # raises
             self.create(name, {"git": {"upstream": upstream}})
         elif upstream is not None and load_project(name).git.upstream != upstream:
             raise ProjectError(

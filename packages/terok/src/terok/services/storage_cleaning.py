@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from terok_util import TerokError, UsageError
 
@@ -12,6 +12,7 @@ from terok.errors import TaskError
 from terok.paths import tasks_dir, trash_dir
 from terok.services.images import Images, Removal
 from terok.services.marked import MARKER, read_marker, remove_marked
+from terok.services.operations import DAY
 from terok.services.storage import measure
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok.services.tasks import Tasks
-
-DAY: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Cleaning:
     def __init__(self, tasks: Tasks, images: Images | None = None) -> None:
         self._tasks = tasks
         self._images = images or Images()
-        self._directories: dict[str, tuple[Path, str]] = {}
+        self._directories: dict[str, Path] = {}
         self._removals: dict[str, Removal] = {}
         self.failures: list[str] = []
 
@@ -88,9 +87,8 @@ class Cleaning:
                 read_marker(directory, directory.name)
             except TaskError:
                 continue  # not ours: never touched
-            name = str(directory)
-            self._directories[name] = (directory, directory.name)
-            yield Unneeded("directory", name, measure(directory)[0], "no task is recorded that it belongs to")
+            self._directories[str(directory)] = directory
+            yield Unneeded("directory", str(directory), measure(directory)[0], "no task is recorded that it belongs to")
 
     def _remove(self, one: Unneeded, now: float) -> Unneeded:
         try:
@@ -99,10 +97,10 @@ class Cleaning:
                 if (trash_dir() / one.name).exists():
                     raise TaskError("it is still there")
             elif one.name in self._directories:
-                directory, task = self._directories[one.name]
-                if any(task == known.id for known in self._tasks.store.tasks(trashed=True)):
+                directory = self._directories[one.name]
+                if any(directory.name == known.id for known in self._tasks.store.tasks(trashed=True)):
                     raise TaskError("a task has it meanwhile")
-                remove_marked(directory, task)
+                remove_marked(directory, directory.name)
             else:
                 raise UsageError(f"{one.name} was not found by a search")
         except (TerokError, OSError) as error:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from terok_util import TerokError
 
+from terok.config.layers import nested
 from terok.model.names import check_project_name
 from terok.services.projects import suggested_name
 
 NAME = "name"
 """The one answer that is not a key of `project.yml`."""
+_FIRST = ("project", "git", "gate", "agent", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,8 @@ def settings(answers: Mapping[str, str], suggested: Suggestions) -> dict[str, An
         "image.base_image": suggested.base_image,
         "gate.security_class": suggested.security_class,
     }
-    data: dict[str, Any] = {}
-    for key in sorted(answers, key=_order(answers)):
-        value = answers[key]
-        if key == NAME or not value or value == usual.get(key):
-            continue
-        section, _, leaf = key.partition(".")
-        data.setdefault(section, {})[leaf] = value
-    return data
+    said = {key: answers[key] for key in sorted(answers, key=_place) if key != NAME}
+    return nested({key: value for key, value in said.items() if value and value != usual.get(key)})
 
 
 def read_answers(document: Any) -> tuple[str, dict[str, Any]]:
@@ -106,6 +102,7 @@ def read_answers(document: Any) -> tuple[str, dict[str, Any]]:
     return document[NAME], {section: values for section, values in document.items() if section != NAME}
 
 
-def _order(answers: Iterable[str]) -> Callable[[str], int]:
-    first = ("project", "git", "gate", "agent", "image")
-    return lambda key: first.index(key.partition(".")[0]) if key.partition(".")[0] in first else len(first)
+def _place(key: str) -> int:
+    """Return the place of a key's section in a file."""
+    section = key.partition(".")[0]
+    return _FIRST.index(section) if section in _FIRST else len(_FIRST)
