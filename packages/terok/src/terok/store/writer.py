@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from terok.errors import UnknownTask
@@ -86,13 +87,11 @@ class Writer(Reading):
 
         What was observed of `run` (`Task.started`) is dropped if another one has begun since.
         """
-        if run is not None and self.facts(task_id).started != run:
-            return
         if unknown := facts.keys() - OBSERVED.keys():
             raise TypeError(f"not an observed fact: {min(unknown)}")
-        kept = facts_to_json(self.facts(task_id)) | _plain(facts)
-        kept = {name: fact for name, fact in kept.items() if fact is not None}
-        self._set(task_id, facts=json.dumps(kept))
+        known, news = self.facts(task_id), dict[str, Any](facts)
+        if run is None or known.started == run:
+            self._set(task_id, facts=json.dumps(facts_to_json(replace(known, **news))))
 
     def claim(self, task_id: str, claim: Claim) -> None:
         """Record a report from inside."""
@@ -258,10 +257,3 @@ class Writer(Reading):
             if not found:
                 raise UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
         self._touched[task_id] = None
-
-
-def _plain(facts: Mapping[str, Fact | None]) -> dict[str, Any]:
-    return {
-        name: None if fact is None else {field: getattr(fact, field) for field in fact.__dataclass_fields__}
-        for name, fact in facts.items()
-    }
