@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from terok.errors import UnknownTask
 from terok.model.claims import Claim, answered, claims_to_json, with_claim
 from terok.model.facts import OBSERVED, facts_to_json
 from terok.model.state import judge
@@ -250,10 +249,6 @@ class Writer(Reading):
     def _set(self, task_id: str, **columns: Any) -> None:
         if columns:
             names = ", ".join(f'"{name}" = ?' for name in columns)
-            found = self.rows(
-                f"UPDATE tasks SET {names} WHERE id = ? RETURNING id",  # noqa: S608
-                *(*columns.values(), task_id),
-            )
-            if not found:
-                raise UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
+            statement = f"UPDATE tasks SET {names} WHERE id = ? RETURNING id"  # noqa: S608
+            self._row(task_id, statement, *columns.values(), task_id)
         self._touched[task_id] = None
