@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from terok_util import safe_text
+from terok_util import did_you_mean, safe_text
 
 from terok.errors import FilterError
 from terok.model.ids import normalize
@@ -106,10 +106,7 @@ def _wrong(text: str, position: int, message: str, hint: str) -> FilterError:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(known))}"
+    return did_you_mean(word, known, f"use one of {', '.join(sorted(known))}")
 
 
 def _holds(term: Term, task: Task, now: float) -> bool:
