@@ -98,8 +98,6 @@ class Writer(Reading):
         claims = with_claim(before, claim)
         if claims != before:
             self._set(task_id, claims=json.dumps(claims_to_json(claims)))
-        if claim.kind == "session" and claim.text:
-            self.change(task_id, "session", session=claim.text)
 
     def answer(self, task_id: str, question: str) -> None:
         """Record that a person has answered a question of the agent."""

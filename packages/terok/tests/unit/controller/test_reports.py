@@ -63,8 +63,10 @@ async def test_a_question_is_seen_as_it_is_asked_and_answered(store: Store, watc
     assert store.task(TASK).session == "s-1"
     report(directory, "answered", id="q1")
     await until(lambda: store.task(TASK).word == "working")
+    report(directory, "session", text="--of-no-conversation")
     report(directory, "turn_ended")
     await until(lambda: store.task(TASK).word == "waiting")
+    assert store.task(TASK).session == "s-1", "only its own field is checked for what a session may be"
     reports.close()
 
 
