@@ -268,11 +268,11 @@ class Controller:
 
     def _wait_for_limits(self, rules: Rules, tasks: Iterable[Task], now: float) -> None:
         """Put runs that a provider's limit has ended in the queue, where a person has allowed it."""
-        queued = {row.task for row in self._store.queue()}
         for task in tasks:
-            if task.word != "limit" or task.id in queued:
+            if task.word != "limit":
                 continue
-            row = wait_for_reset(task, self._store.facts(task.id).calls, rules.waits, now)
+            facts = self._store.facts(task.id)
+            row = wait_for_reset(task, facts.calls, rules.waits, now) if facts.queued is None else None
             if row is not None and may_wait(self._store.events_after(0, task=task.id, kind=WAITED)):
                 with self._store.write(now) as writer:
                     writer.event(task.id, WAITED, until=row.not_before)
