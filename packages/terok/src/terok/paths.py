@@ -1,6 +1,8 @@
-"""Where terok keeps its files; nothing is created here."""
+"""Where terok keeps its files, and how much room is there; nothing is created here."""
 
 from __future__ import annotations
+
+import os
 
 from terok_util import namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
@@ -47,3 +49,14 @@ def controller_log() -> Path:
 def panic_dir() -> Path:
     """Return the directory with the evidence of every panic."""
     return namespace_state_dir("panic")
+
+
+def free_bytes(place: Path) -> int | None:
+    """Return the bytes that are free where a path is or would be; None if that cannot be found out."""
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        facts = os.statvfs(place)
+    except OSError:
+        return None
+    return facts.f_bavail * facts.f_frsize

@@ -50,9 +50,9 @@ def terms(prefix: str, words: Sequence[str]) -> Iterable[str]:
     if not colon:
         return [*tasks(prefix, words), *(f"{sign}{term}" for term in _TERMS)]
     if kind == "s":
-        from terok.model.words import GROUP_ORDER, WORDS
+        from terok.model.words import STATES
 
-        return [f"{sign}s:{word}" for word in dict.fromkeys((*WORDS, *GROUP_ORDER))]
+        return [f"{sign}s:{word}" for word in STATES]
     if kind == "p":
         return [f"{sign}p:{name}" for name in projects("", ())]
     if kind == "a":

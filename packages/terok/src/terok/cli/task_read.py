@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util import UsageError, did_you_mean, show, table
 
 from terok.cli.task_rows import TITLES, age, document, label, ordered, rows
-from terok.model.words import GLYPHS, GROUP_ORDER, WORDS
+from terok.model.words import GLYPHS, STATES
 from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
@@ -115,9 +115,8 @@ def wait(tasks: list[str], until: str, timeout: int | None, as_json: bool) -> in
 
     A run that has ended is over, also while its commits wait for review.
     """
-    known = dict.fromkeys((*WORDS, *GROUP_ORDER))
-    if until not in known:
-        hint = did_you_mean(until, known, f"use one of {', '.join(known)}")
+    if until not in STATES:
+        hint = did_you_mean(until, STATES, f"use one of {', '.join(STATES)}")
         raise UsageError(f"there is no state {until[:40]!r}", hint=hint)
     deadline = time.monotonic() + timeout if timeout is not None else None
     with TaskBase(create=False) as store:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from terok_util import TerokError, safe_text
 
 from terok.controller.interruptions import RESUMING
+from terok.model.facts import Silence
 from terok.services import Tasks
 from terok.services.retention import tidy
 from terok.services.task_ends import GRACE
@@ -40,7 +41,7 @@ def _probe(tasks: Tasks, *ids: str) -> None:
         facts = tasks.engine(known[next(iter(containers))]).probe(containers)
         with tasks.store.write() as writer:
             for task_id, fact in facts.items():
-                if type(fact).__name__ == "Silence":
+                if isinstance(fact, Silence):
                     writer.observe(task_id, known[task_id].started, silence=fact)
                 else:
                     writer.observe(task_id, known[task_id].started, process=fact, silence=None)

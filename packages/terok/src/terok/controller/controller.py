@@ -29,14 +29,13 @@ from terok.desktop.awake import Awake
 from terok.integrations.executor import task_dir
 from terok.integrations.sandbox import is_locked_down
 from terok.model.admission import Limits
-from terok.paths import tasks_dir
+from terok.paths import free_bytes, tasks_dir
 from terok.store import own_lease
 from terok.store.reading import CONTROLLER
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from terok.integrations.sandbox import Sandbox
     from terok.model.task import Task
@@ -202,7 +201,7 @@ class Controller:
             [*tasks, *others],
             queue,
             replace(limits, stopped=is_locked_down(self._sandbox.config.state_dir)),
-            _disk_free(tasks_dir()),
+            free_bytes(tasks_dir()),
             now,
             self._doubting.due,
             {task_id for words in running for task_id in words[1:]},
@@ -269,11 +268,11 @@ class Controller:
 
     def _wait_for_limits(self, rules: Rules, tasks: Iterable[Task], now: float) -> None:
         """Put runs that a provider's limit has ended in the queue, where a person has allowed it."""
-        queued = {row.task for row in self._store.queue()}
         for task in tasks:
-            if task.word != "limit" or task.id in queued:
+            if task.word != "limit":
                 continue
-            row = wait_for_reset(task, self._store.facts(task.id).calls, rules.waits, now)
+            facts = self._store.facts(task.id)
+            row = wait_for_reset(task, facts.calls, rules.waits, now) if facts.queued is None else None
             if row is not None and may_wait(self._store.events_after(0, task=task.id, kind=WAITED)):
                 with self._store.write(now) as writer:
                     writer.event(task.id, WAITED, until=row.not_before)
@@ -321,13 +320,3 @@ class Controller:
             "children": [" ".join(words) for words in sorted(self._children.running)],
             "settings": self._rules is not None,
         }
-
-
-def _disk_free(place: Path) -> int | None:
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    try:
-        facts = os.statvfs(place)
-    except OSError:
-        return None
-    return facts.f_bavail * facts.f_frsize

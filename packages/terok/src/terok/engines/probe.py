@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from terok.integrations.sandbox import ContainerSummary
 
 SOURCE = "podman"
-_UP = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
+UP = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
+"""States of a container that has processes."""
 
 
 def probe(containers: Mapping[str, str]) -> dict[str, Process | Silence]:
@@ -48,7 +49,7 @@ def fact_of(row: ContainerSummary | None, now: float) -> Process | Silence:
 
     A state in between, such as that of a container which Podman is removing, says nothing yet.
     """
-    if row is not None and row.state in _UP:
+    if row is not None and row.state in UP:
         return Process(now, SOURCE, "up", since=row.started)
     if row is not None and row.state is ContainerState.EXITED:
         return Process(now, SOURCE, "exited", row.exit_code, row.ended)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from terok_util import safe_text
+from terok_util import did_you_mean, safe_text
 
 from terok.errors import FilterError
 from terok.model.ids import normalize
-from terok.model.words import GROUP_ORDER, WORDS
+from terok.model.words import STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from terok.model.task import Task
 
 KEYS: Final = {
-    "s": "state or group: " + ", ".join(dict.fromkeys((*WORDS, *GROUP_ORDER))),
+    "s": "state or group: " + ", ".join(STATES),
     "p": "project",
     "a": "agent",
     "m": "interactive, headless or web",
@@ -28,7 +28,6 @@ KEYS: Final = {
     "id": "beginning of the identifier",
 }
 """The keys, and what may follow the colon."""
-STATES: Final = frozenset((*WORDS, *GROUP_ORDER))
 MODES: Final = frozenset(("interactive", "headless", "web"))
 MAX_FILTER: Final = 1000
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -106,10 +105,7 @@ def _wrong(text: str, position: int, message: str, hint: str) -> FilterError:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(known))}"
+    return did_you_mean(word, known, f"use one of {', '.join(sorted(known))}")
 
 
 def _holds(term: Term, task: Task, now: float) -> bool:
@@ -121,7 +117,12 @@ def _compare(value: str, actual: float, unit: int = 1) -> bool:
     return actual > number if value[0] == ">" else actual < number
 
 
-_CHECKED: Final[dict[str, frozenset[str] | re.Pattern[str]]] = {"s": STATES, "m": MODES, "age": _AGE, "cost": _COST}
+_CHECKED: Final[dict[str, frozenset[str] | re.Pattern[str]]] = {
+    "s": frozenset(STATES),
+    "m": MODES,
+    "age": _AGE,
+    "cost": _COST,
+}
 _TESTS: Final[dict[str, Callable[[str, Task, float], bool]]] = {
     "": lambda value, task, now: value in task.name or value in task.prompt.casefold(),
     "s": lambda value, task, now: value in (task.word, task.group) or value in task.also.split(),

@@ -7,19 +7,18 @@ want attention are in `also`, so that a claim can add a word but never take one 
 from __future__ import annotations
 
 from math import inf
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from terok_util import lean_dataclass
 
 from terok.model.claims import Claims
-from terok.model.facts import Ended, Facts, Process
+from terok.model.facts import Ended, Facts, Process, ProcessWord
 from terok.model.words import ATTENTION, GLYPHS, GROUPS, WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ProcessAxis = Literal["up", "exited", "gone"]
 Proof: TypeAlias = "tuple[Evidence, float]"
 """Evidence, and until when it holds by time alone: infinity for evidence that only another fact can end."""
 
@@ -57,7 +56,7 @@ class TaskState:
     group: str
     word: str
     glyph: str
-    process: ProcessAxis
+    process: ProcessWord
     since: float
     evidence: tuple[Evidence, ...]
     doubt_at: float | None = None
@@ -111,7 +110,7 @@ class _Case:
         silent = silence is not None and (process is None or silence.at > process.at)
         self.up = process if runs and not (silent or self.over or self.revived or self._unwanted()) else None
         """The engine's answer that it runs, when nothing speaks against it."""
-        self.axis: ProcessAxis = process.word if process is not None else ("exited" if ended else "gone")
+        self.axis: ProcessWord = process.word if process is not None else ("exited" if ended else "gone")
         calls = facts.calls
         self.begun = self.present(calls.begun_at) if calls is not None else 0.0
         self.answered = self.present(calls.ended_at) if calls is not None else 0.0

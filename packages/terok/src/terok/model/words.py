@@ -42,4 +42,6 @@ TITLES: Final = {
 }
 LABELS: Final = {"waiting": "your turn", "limit": "rate limit"}
 """The words that a person reads, where that is not the word itself."""
+STATES: Final = tuple(dict.fromkeys((*WORDS, *GROUP_ORDER)))
+"""Words and groups: every term by which a person asks for a state."""
 ATTENTION: Final = frozenset(word for word, group in GROUPS.items() if group in ("needs", "review"))

@@ -15,12 +15,11 @@ from terok.config.spelling import parse_size
 from terok.errors import TaskError
 from terok.integrations.executor import AgentRoster
 from terok.integrations.sandbox import GitGate, is_locked_down, read_lockdown, run_git
-from terok.paths import panic_dir, tasks_dir, trash_dir
+from terok.paths import free_bytes, panic_dir, tasks_dir, trash_dir
 from terok.services.checks import Check, Finding, without_tasks
 from terok.services.checks_records import exposed
 from terok.services.marked import move_marked, read_marker
 from terok.services.panic_evidence import LOG, check_evidence
-from terok.services.storage import free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +55,7 @@ def _private(config: SandboxConfig) -> Iterator[Finding]:
 
 def _disk() -> Iterator[Finding]:
     place = tasks_dir()
-    left = free(place)
+    left = free_bytes(place)
     floor = parse_size(load_settings().tasks.min_free_disk)
     hint = "`terok storage clean` lists what can go"
     if left is None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import TerokError
 
+from terok.engines.probe import UP
 from terok.integrations.sandbox import (
-    ContainerState,
     Sandbox,
     SandboxConfig,
     close_off,
@@ -38,7 +38,6 @@ SETTING: Final = "panic"
 """The setting with the tasks that ran, to be taken up again."""
 PATIENCE: Final = 20.0
 """Seconds that everything together may take; what hangs is reported."""
-_RUNNING: Final = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
 
 
 @dataclass(slots=True)
@@ -158,7 +157,7 @@ class Panic:
 
     def _close_others(self, rows: list[ContainerSummary], cuts: dict[str, Cut], began: float, report: Report) -> None:
         """Close what runs by Podman's word and is not closed yet, as it started meanwhile; kill what cannot be."""
-        running = {row.name: row for row in rows if row.state in _RUNNING}
+        running = {row.name: row for row in rows if row.state in UP}
         missed = [row for row in running.values() if row.name not in cuts]
         at_once([partial(self._close, row.name, row.pid, cuts, began) for row in missed], seconds=PATIENCE)
         at_once([partial(self._end, row.name, report) for row in missed], seconds=PATIENCE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from terok.config import load_settings
 from terok.config.spelling import parse_size
 from terok.integrations.executor import task_dir
 from terok.integrations.sandbox import SandboxConfig
-from terok.paths import database_path, panic_dir, projects_dir, tasks_dir, trash_dir
+from terok.paths import database_path, free_bytes, panic_dir, projects_dir, tasks_dir, trash_dir
 from terok.services.at_once import at_once
 from terok.services.images import Images
 from terok.services.project_deletion import TRASH
@@ -87,7 +86,7 @@ class Storage:
                 said = end.error.message if isinstance(end.error, TerokError) else end.error or "it takes too long"
                 failures.append(f"{name}: {said}")
         settings = load_settings().tasks
-        return Held(places, free(tasks_dir()), parse_size(settings.min_free_disk), settings.trash_days, failures)
+        return Held(places, free_bytes(tasks_dir()), parse_size(settings.min_free_disk), settings.trash_days, failures)
 
     def _wanted(self) -> Iterator[tuple[str, str, Path, str]]:
         """Yield kind, name, path and note of everything but images."""
@@ -140,16 +139,6 @@ def measure(path: Path) -> tuple[int, bool]:
         except OSError:
             whole = False  # such as a directory of one of the container's other users
     return size, whole
-
-
-def free(place: Path) -> int | None:
-    """Return the bytes that are free where a path is or would be; None if that cannot be found out."""
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    try:
-        return shutil.disk_usage(place).free
-    except OSError:
-        return None
 
 
 def _measured(kind: str, name: str, path: Path, note: str) -> list[Place]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from terok_util import UsageError, did_you_mean
@@ -14,6 +13,7 @@ from terok.model.facts import Launch
 from terok.model.ids import RANDOM_BYTES, new_id
 from terok.model.names import check_task_name, generate_name
 from terok.model.task import Task
+from terok.paths import free_bytes, tasks_dir
 from terok.services.tasks_base import TaskBase
 from terok.store import own_lease
 
@@ -70,7 +70,7 @@ class TaskCreation(TaskBase):
         project = load_project(project_name, preset=preset, overrides=dict(overrides or {}))
         others = tuple(self.find(word).id for word in after)
         request = self._resolved({**run_options(project), **(more or {})})
-        limits, free = self.limits(project), disk_free()
+        limits, free = self.limits(project), free_bytes(tasks_dir())
         with self.store.write() as writer:
             task = self._row(writer, project, request, prompt, chosen, name)
             asked = {"preset": preset, "overrides": dict(overrides or {})}
@@ -186,19 +186,6 @@ def begin(writer: Writer, task: Task) -> None:
     writer.observe(
         task.id, launch=Launch(writer.at, "terok", "starts"), process=None, silence=None, calls=None, cpu=None
     )
-
-
-def disk_free() -> int | None:
-    """Return the bytes that are free where tasks keep their files; None if that cannot be found out."""
-    from terok.paths import tasks_dir
-
-    place = tasks_dir()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    try:
-        return shutil.disk_usage(place).free
-    except OSError:
-        return None
 
 
 def check_text(text: str) -> str:

@@ -11,8 +11,9 @@ from terok.errors import TaskBusy, TaskError
 from terok.integrations.sandbox import SandboxConfig, refuse_lockdown
 from terok.model.admission import Waiting, admit, outcomes
 from terok.model.facts import Process, Silence
+from terok.paths import free_bytes, tasks_dir
 from terok.services.marked import make_marked, remove_marked
-from terok.services.task_creation import begin, disk_free
+from terok.services.task_creation import begin
 from terok.services.task_launches import TaskLaunches
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class TaskStarts(TaskLaunches):
     def _begin(self, task_id: str, follow_up: int | None, *, process: str) -> Task:
         """Take a task for a start, and its follow-up with it, so that no two ever start it or deliver that."""
         refuse_lockdown(SandboxConfig.load().state_dir)
-        limits, free = self.limits(), disk_free()
+        limits, free = self.limits(), free_bytes(tasks_dir())
         with self.store.write() as writer:
             task = writer.task(task_id)
             refuse_busy(task._replace(process=process))

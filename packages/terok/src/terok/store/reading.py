@@ -59,10 +59,8 @@ class Reading:
 
     def task(self, task_id: str, *, now: float | None = None) -> Task:
         """Return one task as it is judged `now`; UnknownTask if there is none."""
-        found = self.rows(f"SELECT {_COLUMNS} FROM tasks WHERE id = ?", task_id)  # noqa: S608
-        if not found:
-            raise UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
-        return self._judged(found, time.time() if now is None else now)[0]
+        row = self._row(task_id, f"SELECT {_COLUMNS} FROM tasks WHERE id = ?", task_id)  # noqa: S608
+        return self._judged([row], time.time() if now is None else now)[0]
 
     def find(self, text: str, *, trashed: bool = False) -> Task:
         """Return the task that a person means by `text`; UnknownTask or AmbiguousTask."""
@@ -88,7 +86,8 @@ class Reading:
 
     def request(self, task_id: str) -> dict[str, Any]:
         """Return the resolved settings that the task was asked for with."""
-        return self._document("SELECT request FROM tasks WHERE id = ?", task_id)
+        value: dict[str, Any] = json.loads(self._row(task_id, "SELECT request FROM tasks WHERE id = ?", task_id)[0])
+        return value
 
     def lease(self, task_id: str) -> Lease | None:
         """Return who is acting on a task (starting, stopping or removing it) right now; None if nobody alive is."""
@@ -196,10 +195,8 @@ class Reading:
         return tasks
 
     def _basis(self, task_id: str) -> tuple[Facts, Claims]:
-        found = self.rows(f"SELECT {_BASIS} FROM tasks WHERE id = ?", task_id)  # noqa: S608
-        if not found:
-            raise UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
-        created, mode, started, seen, desired, wanted_at, ended, exit_code, by, facts, claims = found[0]
+        row = self._row(task_id, f"SELECT {_BASIS} FROM tasks WHERE id = ?", task_id)  # noqa: S608
+        created, mode, started, seen, desired, wanted_at, ended, exit_code, by, facts, claims = row
         waiting = self.rows("SELECT since, reason, text FROM queue WHERE task = ?", task_id)
         base = Facts(
             created,
@@ -212,12 +209,12 @@ class Reading:
         )
         return facts_from_json(json.loads(facts), base), claims_from_json(json.loads(claims))
 
-    def _document(self, statement: str, task_id: str) -> dict[str, Any]:
-        found = self.rows(statement, task_id)
+    def _row(self, task_id: str, statement: str, *values: object) -> Any:
+        """Return the row of a statement about one task; UnknownTask if there is none."""
+        found = self.rows(statement, *values)
         if not found:
             raise UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
-        value: dict[str, Any] = json.loads(found[0][0])
-        return value
+        return found[0]
 
 
 def _text(value: object) -> object:

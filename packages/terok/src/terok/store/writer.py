@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from terok.errors import UnknownTask
 from terok.model.claims import Claim, answered, claims_to_json, with_claim
 from terok.model.facts import OBSERVED, facts_to_json
 from terok.model.state import judge
@@ -86,13 +86,11 @@ class Writer(Reading):
 
         What was observed of `run` (`Task.started`) is dropped if another one has begun since.
         """
-        if run is not None and self.facts(task_id).started != run:
-            return
         if unknown := facts.keys() - OBSERVED.keys():
             raise TypeError(f"not an observed fact: {min(unknown)}")
-        kept = facts_to_json(self.facts(task_id)) | _plain(facts)
-        kept = {name: fact for name, fact in kept.items() if fact is not None}
-        self._set(task_id, facts=json.dumps(kept))
+        known, news = self.facts(task_id), dict[str, Any](facts)
+        if run is None or known.started == run:
+            self._set(task_id, facts=json.dumps(facts_to_json(replace(known, **news))))
 
     def claim(self, task_id: str, claim: Claim) -> None:
         """Record a report from inside."""
@@ -100,8 +98,6 @@ class Writer(Reading):
         claims = with_claim(before, claim)
         if claims != before:
             self._set(task_id, claims=json.dumps(claims_to_json(claims)))
-        if claim.kind == "session" and claim.text:
-            self.change(task_id, "session", session=claim.text)
 
     def answer(self, task_id: str, question: str) -> None:
         """Record that a person has answered a question of the agent."""
@@ -251,17 +247,6 @@ class Writer(Reading):
     def _set(self, task_id: str, **columns: Any) -> None:
         if columns:
             names = ", ".join(f'"{name}" = ?' for name in columns)
-            found = self.rows(
-                f"UPDATE tasks SET {names} WHERE id = ? RETURNING id",  # noqa: S608
-                *(*columns.values(), task_id),
-            )
-            if not found:
-                raise UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
+            statement = f"UPDATE tasks SET {names} WHERE id = ? RETURNING id"  # noqa: S608
+            self._row(task_id, statement, *columns.values(), task_id)
         self._touched[task_id] = None
-
-
-def _plain(facts: Mapping[str, Fact | None]) -> dict[str, Any]:
-    return {
-        name: None if fact is None else {field: getattr(fact, field) for field in fact.__dataclass_fields__}
-        for name, fact in facts.items()
-    }

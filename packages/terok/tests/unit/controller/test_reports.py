@@ -8,10 +8,13 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from terok.controller import reports as reports_module
 from terok.controller.inotify import Watcher
 from terok.controller.reports import Reports
+from terok.integrations.executor import ReportBatch, read_reports
 from terok.model.facts import Process
 from terok.model.task import Task
 from terok.store import Store
@@ -63,8 +66,10 @@ async def test_a_question_is_seen_as_it_is_asked_and_answered(store: Store, watc
     assert store.task(TASK).session == "s-1"
     report(directory, "answered", id="q1")
     await until(lambda: store.task(TASK).word == "working")
+    report(directory, "session", text="--of-no-conversation")
     report(directory, "turn_ended")
     await until(lambda: store.task(TASK).word == "waiting")
+    assert store.task(TASK).session == "s-1", "only its own field is checked for what a session may be"
     reports.close()
 
 
@@ -98,8 +103,15 @@ async def test_a_file_that_is_moved_away_and_made_anew_is_followed(
 
 @pytest.mark.parametrize("what", ["pipe", "link", "directory", "nonsense"])
 async def test_nothing_in_its_place_stops_the_controller(
-    store: Store, watcher: Watcher, directory: Path, what: str
+    store: Store, watcher: Watcher, directory: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looked = asyncio.Event()
+
+    def read(*words: Any) -> ReportBatch:
+        looked.set()
+        return read_reports(*words)
+
+    monkeypatch.setattr(reports_module, "read_reports", read)
     file = directory / "home/reports.jsonl"
     if what == "pipe":
         os.mkfifo(file)
@@ -110,7 +122,8 @@ async def test_nothing_in_its_place_stops_the_controller(
     else:
         file.write_bytes(os.urandom(10_000) + b"\n[]\n{}\n")
     reports = Reports(store, watcher, TASK, directory)
-    await asyncio.sleep(0.3)  # it has been read by then, and there is nothing to wait for
+    async with asyncio.timeout(10):
+        await looked.wait()
     file.rename(directory / "aside")
     report(directory, "phase", text="at last")
     await until(lambda: store.task(TASK).reason == "at last")
