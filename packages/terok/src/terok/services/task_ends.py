@@ -127,13 +127,12 @@ class TaskEnds(TaskStarts):
 
     def bring_down(self, task: Task, *, timeout: int | None = None, by: str = "a person") -> None:
         """Stop the container of a task, whatever is wanted of it, and record the end; TaskError if Podman is silent."""
-        engine = self.engine(task)
-        fact = engine.probe({task.id: task.container})[task.id]
+        fact = self.probe(task)
         if isinstance(fact, Silence):
             raise TaskError(f"task {task.id} may still run: {fact.text}", hint="try again; it is to be stopped")
         if fact.word == "up":
-            engine.stop(task.container, self._grace(task) if timeout is None else timeout)
-            fact = engine.probe({task.id: task.container})[task.id]
+            self.engine(task).stop(task.container, self._grace(task) if timeout is None else timeout)
+            fact = self.probe(task)
         if isinstance(fact, Process) and fact.word != "up" and task.started is not None and task.ended is None:
             self.record_exit(task, fact.exit_code, at=fact.since, by=by)
         else:

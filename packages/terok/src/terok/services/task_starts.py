@@ -45,7 +45,7 @@ class TaskStarts(TaskLaunches):
             TaskError: Podman does not say what it is doing.
             TerokError: Whatever else keeps it from starting.
         """
-        fact = self.engine(task).probe({task.id: task.container})[task.id]
+        fact = self.probe(task)
         if isinstance(fact, Silence):
             raise TaskError(f"it is not known what task {task.id} is doing: {fact.text}", hint="try again")
         if fact.word == "up":
@@ -95,10 +95,9 @@ class TaskStarts(TaskLaunches):
         """Settle a start, or all, whose process has died in the middle: what runs has started, what does not failed."""
         for one in self.store.left_alone() if task_id is None else [task_id]:
             task = self.store.task(one)
-            engine = self.engine(task)
-            fact = engine.probe({task.id: task.container})[task.id]
+            fact = self.probe(task)
             if isinstance(fact, Process):
-                last = engine.started_at(task.container) if fact.word != "gone" else None
+                last = self.engine(task).started_at(task.container) if fact.word != "gone" else None
                 self._settle_start(task, fact, ran=last is not None and last >= (task.started or 0.0))
 
     def _settle_start(self, task: Task, fact: Process, *, ran: bool) -> None:
@@ -167,7 +166,7 @@ class TaskStarts(TaskLaunches):
             writer.drop_lease(task.id)
         if not wanted:
             self.engine(task).stop(task.container, _GRACE)
-            fact = self.engine(task).probe({task.id: task.container})[task.id]
+            fact = self.probe(task)
             with self.store.write() as writer:
                 self.observe(writer, task, fact)
                 writer.end(task.id, fact.exit_code if isinstance(fact, Process) else None)
@@ -187,12 +186,11 @@ class TaskStarts(TaskLaunches):
         """
         code = error.exit_code if isinstance(error, TerokError) else INTERRUPTED
         text = error.message if isinstance(error, TerokError) else "interrupted"
-        engine = self.engine(task)
-        fact = engine.probe({task.id: task.container})[task.id]
+        fact = self.probe(task)
         if isinstance(fact, Process) and fact.word == "up":
             with suppress(TerokError):
-                engine.stop(task.container, _GRACE)
-            fact = engine.probe({task.id: task.container})[task.id]
+                self.engine(task).stop(task.container, _GRACE)
+            fact = self.probe(task)
         with self.store.write() as writer:
             writer.drop_lease(task.id)
             self.observe(writer, task, fact)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from terok.engines import Engine
     from terok.engines.values import Say
     from terok.integrations.executor import RunResult
+    from terok.model.facts import Process, Silence
     from terok.model.task import Task
     from terok.services.hooks import Point
 
@@ -67,6 +68,10 @@ class TaskBase:
         if task.engine not in self._engines:
             self._engines[task.engine] = engine_named(task.engine, self._step)
         return self._engines[task.engine]
+
+    def probe(self, task: Task) -> Process | Silence:
+        """Ask a task's engine what its container is doing."""
+        return self.engine(task).probe({task.id: task.container})[task.id]
 
     def _step(self, line: str) -> None:
         """Pass a line of progress on and, now and then, record it as what a start is at."""
