@@ -98,7 +98,7 @@ def why(task: list[str], as_json: bool) -> int:
     with TaskBase(create=False) as tasks:
         chosen = tasks.find(task, trashed=True)
         state, short, last = tasks.store.state(chosen.id), tasks.short(chosen), tasks.store.last_seq()
-        told = [one for one in tasks.store.events_after(0, last, task=chosen.id) if one.kind == "start_failed"]
+        told = tasks.store.events_after(0, last, task=chosen.id, kind="start_failed")
     lines = [f"{short} ({chosen.name}) is {label(state.word)} {GLYPHS[state.word]} for {age(now - state.since)}"]
     lines += [f"  it could not be started: {one.data.get('error')}" for one in told[-1:] if state.word == "failed"]
     for proof in state.evidence:
