@@ -65,7 +65,7 @@ class TaskStarts(TaskLaunches):
         self.starting = task.id
         started = None
         try:
-            make_marked(self.directory(task), task.id)
+            make_marked(self.directory(task), task.id)  # the output of a hook is kept there
             project = self.project(task)
             self.run_hook(task, "pre_start", project)
             if anew:

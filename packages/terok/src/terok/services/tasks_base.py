@@ -94,10 +94,7 @@ class TaskBase:
         if getattr(project.hooks, point) is None:
             return
         from terok.services.hooks import run_hook
-        from terok.services.marked import make_marked
 
-        if point == "pre_start":
-            make_marked(self.directory(task), task.id)  # where the output is kept
         result = run_hook(self.store, task, project, point, self.directory(task))
         if result is not None and result.failed:
             self.say(f"note: the hook {point} failed: {result.said}; see {result.output or 'the events'}")
