@@ -17,7 +17,7 @@ from terok_util import TerokError, safe_text
 from terok.controller.interruptions import RESUMING
 from terok.services import Tasks
 from terok.services.retention import tidy
-from terok.services.task_ends import GRACE
+from terok.services.task_starts import GRACE
 
 
 def main(words: list[str]) -> int:

@@ -10,7 +10,7 @@ from terok_util import TerokError, safe_text
 
 from terok.errors import TaskError
 from terok.model.facts import Process, Pushed, Silence
-from terok.services.task_starts import TaskStarts
+from terok.services.task_starts import GRACE, TaskStarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ LAUNCH_SLACK = 180.0
 """Seconds beyond an agent's own time limit, for the clone before it and the hand-over after it."""
 LONGEST = 7 * 24 * 3600.0
 TIMED_OUT = 124
-GRACE = 20
-"""Seconds in which an agent that is stopped may at least end and hand its work over."""
 
 
 class TaskEnds(TaskStarts):

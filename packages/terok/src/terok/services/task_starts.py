@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from terok.store import Writer
 
 INTERRUPTED = 130
-_GRACE = 20
+GRACE = 20
+"""Seconds in which an agent that is stopped may at least end and hand its work over."""
 
 
 class TaskStarts(TaskLaunches):
@@ -165,7 +166,7 @@ class TaskStarts(TaskLaunches):
                 writer.move_follow_up(follow_up, "sent", "seen")
             writer.drop_lease(task.id)
         if not wanted:
-            self.engine(task).stop(task.container, _GRACE)
+            self.engine(task).stop(task.container, GRACE)
             fact = self.probe(task)
             with self.store.write() as writer:
                 self.observe(writer, task, fact)
@@ -189,7 +190,7 @@ class TaskStarts(TaskLaunches):
         fact = self.probe(task)
         if isinstance(fact, Process) and fact.word == "up":
             with suppress(TerokError):
-                self.engine(task).stop(task.container, _GRACE)
+                self.engine(task).stop(task.container, GRACE)
             fact = self.probe(task)
         with self.store.write() as writer:
             writer.drop_lease(task.id)
