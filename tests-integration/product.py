@@ -12,10 +12,16 @@ COMMIT = "echo 'A line by the agent.' >> README.md && git add -A && git commit -
 LEFT = "echo secret-plan > untracked.txt && echo ignored > kept.o && echo '*.o' >> .git/info/exclude"
 
 
-def make_project(sh: Shell, repository: Path) -> str:
-    """Make a project of a repository as a person does, and return its name."""
+def bare_clone(repository: Path) -> Path:
+    """Return a clone of a repository, beside it, that takes pushes."""
     bare = repository.with_name("upstream.git")
     subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
+    return bare
+
+
+def make_project(sh: Shell, repository: Path) -> str:
+    """Make a project of a repository as a person does, and return its name."""
+    bare = bare_clone(repository)
     name = f"web-{secrets.token_hex(3)}"
     answers = repository.with_name("answers.yml")
     answers.write_text(

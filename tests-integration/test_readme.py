@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from outputs import OUTPUTS, Lines, document
-from product import COMMIT, remove_containers
+from product import COMMIT, bare_clone, remove_containers
 from shapes import problem
 from support import BASE, ROOT, Shell
 from terok.stub import Script, running_stub
@@ -36,7 +36,7 @@ def quick_start() -> list[list[str]]:
 def answers(ready: Shell, repository: Path, tmp_path: Path) -> Iterator[Path]:
     """Write what a person would answer to the wizard; the project is called `web`."""
     file = tmp_path / "answers.yml"
-    file.write_text(f"name: web\ngit: {{upstream: {bare(ready, repository)}}}\nagent: {{name: demo}}\n")
+    file.write_text(f"name: web\ngit: {{upstream: {bare_clone(repository)}}}\nagent: {{name: demo}}\n")
     with file.open("a") as stream:
         stream.write(f"image: {{base_image: '{BASE}'}}\n")
     yield file
@@ -44,13 +44,6 @@ def answers(ready: Shell, repository: Path, tmp_path: Path) -> Iterator[Path]:
     ready("terok", "task", "delete", "p:web", "--running", code=None)
     ready("terok", "project", "delete", "web", code=None)
     ready("terok", "project", "gate", "rm", "web", "--force", code=None)
-
-
-def bare(ready: Shell, repository: Path) -> Path:
-    """Return a repository that takes pushes."""
-    place = repository.with_name("upstream.git")
-    ready("git", "clone", "-q", "--bare", str(repository), str(place))
-    return place
 
 
 @pytest.mark.timeout(900)

@@ -73,18 +73,7 @@ def summary(result: RunResult) -> str:
     lines += [f"  commit {commit.id[:12]} on {commit.branch}: {commit.subject}" for commit in result.commits]
     if result.gate:
         lines.append(f"  gate: {result.gate}" if result.commits else "  no new commit in the gate")
-    if not result.delivery.complete:
-        lines.append(f"  not all of its work is in the gate: {result.delivery.words()}")
-    for provider, reasons in result.vault.unreached.items():
-        causes = ", ".join(f"{reason} ({count}x)" for reason, count in reasons.items())
-        lines.append(f"  provider {provider} was not reached, or broke off: {causes}")
-    for blocked in result.blocked[:10]:
-        where = blocked.name or blocked.destination
-        port = f":{blocked.port}" if blocked.port is not None else ""
-        lines.append(f"  blocked {where}{port} ({blocked.count}x): {blocked.reason or 'not allowed'}")
-    if len(result.blocked) > 10:
-        lines.append(f"  … and {len(result.blocked) - 10} more blocked destinations")
-    return "\n".join(lines)
+    return "\n".join((*lines, *(f"  {line}" for line in result.troubles())))
 
 
 def _terminated(number: int, _frame: object) -> None:

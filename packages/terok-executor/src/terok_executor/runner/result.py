@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ WIP = "terok/wip/"
 """Beginning of the branches that the start script makes for work on no branch."""
 MAX_COMMITS = 200
 MAX_BLOCKED = 500
+SHOWN_BLOCKED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,20 @@ class RunResult:
     vault: VaultUse
     usage: TokenUse
     delivery: Delivery
+
+    def troubles(self) -> Iterator[str]:
+        """Yield what a person should know beside the exit code: work left behind, what was not reached or refused."""
+        if not self.delivery.complete:
+            yield f"not all of its work is in the gate: {self.delivery.words()}"
+        for provider, reasons in self.vault.unreached.items():
+            causes = ", ".join(f"{reason} ({count}x)" for reason, count in reasons.items())
+            yield f"provider {provider} was not reached, or broke off: {causes}"
+        for blocked in self.blocked[:SHOWN_BLOCKED]:
+            port = f":{blocked.port}" if blocked.port is not None else ""
+            where = f"{blocked.name or blocked.destination}{port}"
+            yield f"blocked {where} ({blocked.count}x): {blocked.reason or 'not allowed'}"
+        if len(self.blocked) > SHOWN_BLOCKED:
+            yield f"… and {len(self.blocked) - SHOWN_BLOCKED} more blocked destinations"
 
 
 def collect_result(

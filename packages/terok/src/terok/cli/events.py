@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import show_row
 
+from terok.cli.task_rows import told
 from terok.config import load_settings
 from terok.desktop.notices import notice_of, terminal_notice
 from terok.errors import UnknownTask
@@ -37,8 +38,7 @@ def events(follow: bool, after: int | None, as_json: bool) -> int:
 
 def _print(event: Event, as_json: bool) -> None:
     clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
-    data = " ".join(f"{name}={value}" for name, value in event.data.items() if value not in (None, "", []))
-    text = f"{event.seq:>6}  {clock}  {event.task:8}  {event.kind}  {data}"
+    text = f"{event.seq:>6}  {clock}  {event.task:8}  {event.kind}  {told(event.data)}"
     show_row({"type": "event", **event._asdict()}, as_json, text)
 
 

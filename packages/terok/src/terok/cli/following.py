@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 _MAX_LINE = 16384
 
 
-class Detached(SystemExit):
-    """Our terminal is gone, or we were told to end; the task goes on."""
-
-
 def detach_on_hangup() -> None:
     """Leave at SIGHUP and SIGTERM with what is under way unwound; an ignored signal (`nohup`) stays ignored."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -33,7 +29,7 @@ def detach_on_hangup() -> None:
 
 
 def _leave(number: int, _frame: object) -> None:
-    raise Detached(128 + number)
+    raise SystemExit(128 + number)
 
 
 class Output:

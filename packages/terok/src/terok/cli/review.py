@@ -61,7 +61,7 @@ def _list(tasks: TaskBase, gates: Gates, project: str | None, *, as_json: bool) 
     for error in failed:
         print(safe_text(f"note: {error.message}"), file=sys.stderr)
     short = tasks.shorts()
-    names = {task.id: task.name for task in tasks.store.tasks(trashed=True)}
+    names = {task.id: task.name for task in gates.everyone}
     rows = [
         {
             "task": one.task,

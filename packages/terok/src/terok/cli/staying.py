@@ -19,16 +19,13 @@ if TYPE_CHECKING:
 def finish(tasks: Tasks, task: Task, output: Output) -> int:
     """Stay with a task as its mode asks for; returns the agent's exit code, 0 for one that runs on."""
     if task.mode == "web":
-        show({"task": task.id, "url": AgentRunner().web_url(task.container)}, output.as_json, _page(tasks, task))
+        url = AgentRunner().web_url(task.container)
+        short = tasks.short(task)
+        print(f"task {short} serves until `terok task stop {short}`", file=sys.stderr)
+        show({"task": task.id, "url": url}, output.as_json, url)
         return 0
     if task.mode == "interactive":
         return open_terminal(tasks, task, started=True)
     code = tasks.follow(task, output.line)
     output.end()
     return close(tasks, task, code, as_json=output.as_json)
-
-
-def _page(tasks: Tasks, task: Task) -> str:
-    short = tasks.short(task)
-    print(f"task {short} serves until `terok task stop {short}`", file=sys.stderr)
-    return AgentRunner().web_url(task.container)

@@ -80,11 +80,11 @@ def diff(task: list[str], stat: bool, as_json: bool) -> int:
             text = tasks.engine(chosen).diff(chosen.container, ["--stat"] if stat else [])
             source = "workspace"
         else:
-            from terok.services.reviews import Reviews
+            from terok.services.gates import Gates
 
-            reviews = Reviews(tasks)
-            work = reviews.of_task(chosen)
-            seen = reviews.open(work.scope).review(work.branch).review
+            gates = Gates(tasks)
+            work = gates.of_task(chosen)
+            seen = gates.open(work.scope).review(work.branch).review
             text, source = seen.diffstat if stat else f"{seen.diffstat}\n{seen.patch}", work.branch
     if as_json:
         show({"task": chosen.id, "source": source, "diff": safe_text(text, multiline=True)}, as_json, "")

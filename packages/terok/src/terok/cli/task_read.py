@@ -23,7 +23,7 @@ _TIMED_OUT = 124
 _OVER = 20
 """How many tasks that are over a list without a filter has."""
 _LOOK = 0.2
-"""Seconds between two looks at the feed of changes, while somebody waits for one."""
+"""Seconds between two looks at tasks that somebody waits for: time alone changes a state too, without an event."""
 
 
 def list_tasks(terms: list[str], everything: bool, as_json: bool) -> int:
@@ -98,7 +98,7 @@ def why(task: list[str], as_json: bool) -> int:
     with TaskBase(create=False) as tasks:
         chosen = tasks.find(task, trashed=True)
         state, short, last = tasks.store.state(chosen.id), tasks.short(chosen), tasks.store.last_seq()
-        told = [one for one in tasks.store.events_after(0, last, task=chosen.id) if one.kind == "start_failed"]
+        told = tasks.store.events_after(0, last, task=chosen.id, kind="start_failed")
     lines = [f"{short} ({chosen.name}) is {label(state.word)} {GLYPHS[state.word]} for {age(now - state.since)}"]
     lines += [f"  it could not be started: {one.data.get('error')}" for one in told[-1:] if state.word == "failed"]
     for proof in state.evidence:
@@ -119,17 +119,16 @@ def wait(tasks: list[str], until: str, timeout: int | None, as_json: bool) -> in
         hint = did_you_mean(until, STATES, f"use one of {', '.join(STATES)}")
         raise UsageError(f"there is no state {until[:40]!r}", hint=hint)
     deadline = time.monotonic() + timeout if timeout is not None else None
-    with TaskBase(create=False) as store:
-        chosen, _ = store.choose(tasks)
-        now = [store.store.task(task.id) for task in chosen]
+    with TaskBase(create=False) as service:
+        now, _ = service.choose(tasks)
         if not all(_is_in(task, until) for task in now):
-            store.wake_controller()  # which records the end of what nobody follows
+            service.wake_controller()  # which records the end of what nobody follows
         while late := not all(_is_in(task, until) for task in now):
             if deadline is not None and time.monotonic() > deadline:
                 break
             time.sleep(_LOOK)
-            now = [store.store.task(task.id) for task in chosen]
-        short = store.shorts()
+            now = [service.store.task(task.id) for task in now]
+        short = service.shorts()
     lines = [f"{short[task.id]}  {label(task.word)}: {task.reason}" for task in now] or "no task meets the filter"
     show([document(task, short[task.id]) for task in now], as_json, lines)
     return _TIMED_OUT if late else 0

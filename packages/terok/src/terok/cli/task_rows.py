@@ -50,6 +50,11 @@ def rows(tasks: Iterable[Task], short: Mapping[str, str], now: float) -> Iterato
         yield (glyph(task), label(task.word), *place, age(now - task.since), why)
 
 
+def told(data: Mapping[str, object]) -> str:
+    """Return the data of an event in a line, without what is empty."""
+    return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, "", [], {}))
+
+
 def document(task: Task, short: str) -> dict[str, Any]:
     """Return a task as JSON values; `short` is how a person may type it."""
     return {**task._asdict(), "short": short, "also": task.also.split()}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from terok_util import show, table
 
-from terok.cli.task_rows import age
+from terok.cli.task_rows import age, told
 from terok.services.tasks_base import TaskBase
 
 _MAX_DETAILS = 120
@@ -21,12 +19,6 @@ def timeline(task: list[str], tail: int | None, as_json: bool) -> int:
         events = tasks.store.events_after(0, tasks.store.last_seq(), task=chosen.id)
     shown = events[-tail:] if tail is not None else events
     now = time.time()
-    cells = [(f"{age(now - one.at)} ago", one.kind, _told(one.data)) for one in shown]
+    cells = [(f"{age(now - one.at)} ago", one.kind, told(one.data)[:_MAX_DETAILS]) for one in shown]
     show([one._asdict() for one in shown], as_json, table(("WHEN", "WHAT", "DETAILS"), cells) if cells else "nothing")
     return 0
-
-
-def _told(data: Mapping[str, Any]) -> str:
-    """Return the data of an event in a line, without what is empty or long."""
-    said = (f"{name}={value}" for name, value in data.items() if value not in (None, "", [], {}))
-    return " ".join(said)[:_MAX_DETAILS]

@@ -18,7 +18,7 @@ from terok.controller.interruptions import RESUMING
 from terok.model.facts import Silence
 from terok.services import Tasks
 from terok.services.retention import tidy
-from terok.services.task_ends import GRACE
+from terok.services.task_starts import GRACE
 
 
 def main(words: list[str]) -> int:

@@ -74,14 +74,11 @@ class LocalEngine:
         if launch.mode == "interactive":
             runner.wait_until_ready(launch.container)
         return Started(
-            container=record.container,
-            container_id=runner.runtime.container(record.container).id,
             started=began,
             agent=record.agent,
             provider=record.provider,
             scope=record.scope,
             branch=record.branch,
-            url=runner.web_url(record.container) if launch.mode == "web" else "",
         )
 
     def _clear_half_made(self, container: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +38,10 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A task that has been started: what the engine calls it, when it began, where its commits arrive."""
+    """A task that has been started: when it began, with which agent, where its commits arrive."""
 
-    container: str
-    container_id: str
     started: float
     agent: str
     provider: str
     scope: str
     branch: str
-    url: str = field(default="", repr=False)
-    """Address of the task's web page, with its token."""

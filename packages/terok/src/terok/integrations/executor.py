@@ -18,7 +18,6 @@ with lazy_imports(globals()):
     from terok_executor import Conversation as Conversation
     from terok_executor import Delivery as Delivery
     from terok_executor import Documented as Documented
-    from terok_executor import ExecutorConfigView as ExecutorConfigView
     from terok_executor import ImageBuilder as ImageBuilder
     from terok_executor import ImageSettings as ImageSettings
     from terok_executor import Limits as Limits
@@ -30,7 +29,6 @@ with lazy_imports(globals()):
     from terok_executor import RunRecord as RunRecord
     from terok_executor import RunResult as RunResult
     from terok_executor import StoredImage as StoredImage
-    from terok_executor import TokenUse as TokenUse
     from terok_executor import Tool as Tool
     from terok_executor import TranscriptEvent as TranscriptEvent
     from terok_executor import TranscriptReader as TranscriptReader

@@ -11,13 +11,11 @@ with lazy_imports(globals()):
     from terok_sandbox import Activity as Activity
     from terok_sandbox import AuditLog as AuditLog
     from terok_sandbox import Budget as Budget
-    from terok_sandbox import CheckVerdict as CheckVerdict
     from terok_sandbox import ContainerState as ContainerState
     from terok_sandbox import ContainerSummary as ContainerSummary
     from terok_sandbox import Desktop as Desktop
     from terok_sandbox import DesktopUnavailable as DesktopUnavailable
     from terok_sandbox import DoctorCheck as DoctorCheck
-    from terok_sandbox import EngineTimeout as EngineTimeout
     from terok_sandbox import GateError as GateError
     from terok_sandbox import GitGate as GitGate
     from terok_sandbox import Life as Life
@@ -30,10 +28,8 @@ with lazy_imports(globals()):
     from terok_sandbox import SandboxRow as SandboxRow
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import SSHManager as SSHManager
-    from terok_sandbox import VaultStatus as VaultStatus
     from terok_sandbox import close_off as close_off
     from terok_sandbox import container_checks as container_checks
-    from terok_sandbox import direct_check as direct_check
     from terok_sandbox import end_services as end_services
     from terok_sandbox import examine as examine
     from terok_sandbox import find_git as find_git

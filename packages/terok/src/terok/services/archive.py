@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Remove the container, once its work and its output are elsewhere."""
     with removing(tasks, str(details["task"]), "archived") as task:
-        engine = tasks.engine(task)
-        fact = engine.probe({task.id: task.container})[task.id]
+        fact = tasks.probe(task)
         if isinstance(fact, Silence):
             raise TaskError(f"it is not known what task {task.id} is doing: {fact.text}", hint="try again")
         if fact.word != "gone":
             if not save_output(tasks, task):
                 raise TaskError(f"the output of task {task.id} could not be saved", hint="try again")
             deliver(tasks, task)
-            engine.remove(task.container)
+            tasks.engine(task).remove(task.container)
         with tasks.store.write() as writer:
             writer.change(task.id, "archived", archived=task.archived or writer.at)
 

@@ -144,7 +144,7 @@ def _record(task: Task, fact: Process, tasks: Tasks) -> None:
 def _stop(task: Task, tasks: Tasks) -> None:
     """Stop a container; what is wanted of its task stays as it is."""
     tasks.engine(task).stop(task.container, int(SECONDS))
-    fact = tasks.engine(task).probe({task.id: task.container})[task.id]
+    fact = tasks.probe(task)
     if not isinstance(fact, Process):
         raise TaskError(fact.text)
     if task.ended is None:

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from terok_util import safe_text
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from terok.integrations.executor import RunResult
 
-_SHOWN = 10
-
 
 def closing_words(result: RunResult, *, short: str, name: str, stopped: bool = False) -> list[str]:
     """Return the result of a run as lines; `short` is how a person types the task."""
     lines = [f"task {short} ({name}) {_ending(result, stopped=stopped)} after {result.duration:.1f} s"]
-    lines += [f"  {line}" for line in (*_commits(result), *_troubles(result), *_spent(result))]
+    lines += [f"  {line}" for line in (*_commits(result), *result.troubles(), *_spent(result))]
     return [
         *lines,
         *(f"{'next:' if not number else '     '} {line}" for number, line in enumerate(_next(result, short))),
@@ -40,20 +36,6 @@ def _commits(result: RunResult) -> Iterator[str]:
         yield f"{count} {'commit' if count == 1 else 'commits'} in the gate on {branch}: {subject}"
     if not by_branch and result.gate:
         yield "it has made no commit"
-
-
-def _troubles(result: RunResult) -> Iterator[str]:
-    if not result.delivery.complete:
-        yield f"not all of its work is in the gate: {result.delivery.words()}"
-    for provider, reasons in result.vault.unreached.items():
-        causes = ", ".join(f"{reason} ({count}x)" for reason, count in reasons.items())
-        yield f"provider {provider} was not reached, or broke off: {causes}"
-    for blocked in result.blocked[:_SHOWN]:
-        port = f":{blocked.port}" if blocked.port is not None else ""
-        where = f"{blocked.name or blocked.destination}{port}"
-        yield f"blocked {safe_text(where)} ({blocked.count}x): {blocked.reason or 'not allowed'}"
-    if len(result.blocked) > _SHOWN:
-        yield f"… and {len(result.blocked) - _SHOWN} more blocked destinations"
 
 
 def _spent(result: RunResult) -> Iterator[str]:

@@ -84,7 +84,7 @@ def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
 def deliver(tasks: TaskEnds, task: Task) -> None:
     """Have a container hand over what it has not; its workspace stays in any case."""
     engine = tasks.engine(task)
-    fact = engine.probe({task.id: task.container})[task.id]
+    fact = tasks.probe(task)
     if isinstance(fact, Silence):
         raise TaskError(f"task {task.id} may still run: {fact.text}", hint="try again")
     if fact.word == "up":

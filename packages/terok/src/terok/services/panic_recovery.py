@@ -80,11 +80,10 @@ def _wanted(tasks: Tasks, ran: list[str]) -> list[Task]:
 
 def _prepare(tasks: Tasks, task: Task, sandbox: Sandbox, done: Cleared) -> None:
     """Remove the container of a task and put the task in the queue; a sealed one holds its work, and stays."""
-    engine = tasks.engine(task)
-    fact = engine.probe({task.id: task.container})[task.id]
+    fact = tasks.probe(task)
     if isinstance(fact, Process) and fact.word == "up":
-        engine.stop(task.container, GRACE)
-        fact = engine.probe({task.id: task.container})[task.id]
+        tasks.engine(task).stop(task.container, GRACE)
+        fact = tasks.probe(task)
     if isinstance(fact, Silence):
         raise TaskError(fact.text)
     if task.ended is None:

@@ -10,7 +10,7 @@ from terok_util import TerokError, safe_text
 
 from terok.errors import TaskError
 from terok.model.facts import Process, Pushed, Silence
-from terok.services.task_starts import TaskStarts
+from terok.services.task_starts import GRACE, TaskStarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ LAUNCH_SLACK = 180.0
 """Seconds beyond an agent's own time limit, for the clone before it and the hand-over after it."""
 LONGEST = 7 * 24 * 3600.0
 TIMED_OUT = 124
-GRACE = 20
-"""Seconds in which an agent that is stopped may at least end and hand its work over."""
 
 
 class TaskEnds(TaskStarts):
@@ -127,13 +125,12 @@ class TaskEnds(TaskStarts):
 
     def bring_down(self, task: Task, *, timeout: int | None = None, by: str = "a person") -> None:
         """Stop the container of a task, whatever is wanted of it, and record the end; TaskError if Podman is silent."""
-        engine = self.engine(task)
-        fact = engine.probe({task.id: task.container})[task.id]
+        fact = self.probe(task)
         if isinstance(fact, Silence):
             raise TaskError(f"task {task.id} may still run: {fact.text}", hint="try again; it is to be stopped")
         if fact.word == "up":
-            engine.stop(task.container, self._grace(task) if timeout is None else timeout)
-            fact = engine.probe({task.id: task.container})[task.id]
+            self.engine(task).stop(task.container, self._grace(task) if timeout is None else timeout)
+            fact = self.probe(task)
         if isinstance(fact, Process) and fact.word != "up" and task.started is not None and task.ended is None:
             self.record_exit(task, fact.exit_code, at=fact.since, by=by)
         else:

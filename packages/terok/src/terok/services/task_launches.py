@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 CONTINUE = "Go on with what you were doing when you were interrupted."
 """The prompt of a headless task that is taken up again without one."""
-_ALL = 1_000_000
 
 
 class TaskLaunches(TaskCreation):
@@ -71,8 +70,7 @@ class TaskLaunches(TaskCreation):
         return workspace, False
 
     def _has_run(self, task: Task) -> bool:
-        events = self.store.events_after(0, _ALL, task=task.id)
-        return any(event.kind == "started" for event in events)
+        return bool(self.store.events_after(0, 1, task=task.id, kind="started"))
 
     def _taken_up(self, task: Task) -> str | None:
         """Return the prompt for a headless task that is started again without one; None to begin anew."""

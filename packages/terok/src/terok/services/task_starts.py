@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from terok.store import Writer
 
 INTERRUPTED = 130
-_GRACE = 20
+GRACE = 20
+"""Seconds in which an agent that is stopped may at least end and hand its work over."""
 
 
 class TaskStarts(TaskLaunches):
@@ -46,7 +47,7 @@ class TaskStarts(TaskLaunches):
             TaskError: Podman does not say what it is doing.
             TerokError: Whatever else keeps it from starting.
         """
-        fact = self.engine(task).probe({task.id: task.container})[task.id]
+        fact = self.probe(task)
         if isinstance(fact, Silence):
             raise TaskError(f"it is not known what task {task.id} is doing: {fact.text}", hint="try again")
         if fact.word == "up":
@@ -66,7 +67,7 @@ class TaskStarts(TaskLaunches):
         self.starting = task.id
         started = None
         try:
-            make_marked(self.directory(task), task.id)
+            make_marked(self.directory(task), task.id)  # the output of a hook is kept there
             project = self.project(task)
             self.run_hook(task, "pre_start", project)
             if anew:
@@ -96,10 +97,9 @@ class TaskStarts(TaskLaunches):
         """Settle a start, or all, whose process has died in the middle: what runs has started, what does not failed."""
         for one in self.store.left_alone() if task_id is None else [task_id]:
             task = self.store.task(one)
-            engine = self.engine(task)
-            fact = engine.probe({task.id: task.container})[task.id]
+            fact = self.probe(task)
             if isinstance(fact, Process):
-                last = engine.started_at(task.container) if fact.word != "gone" else None
+                last = self.engine(task).started_at(task.container) if fact.word != "gone" else None
                 self._settle_start(task, fact, ran=last is not None and last >= (task.started or 0.0))
 
     def _settle_start(self, task: Task, fact: Process, *, ran: bool) -> None:
@@ -167,8 +167,8 @@ class TaskStarts(TaskLaunches):
                 writer.move_follow_up(follow_up, "sent", "seen")
             writer.drop_lease(task.id)
         if not wanted:
-            self.engine(task).stop(task.container, _GRACE)
-            fact = self.engine(task).probe({task.id: task.container})[task.id]
+            self.engine(task).stop(task.container, GRACE)
+            fact = self.probe(task)
             with self.store.write() as writer:
                 self.observe(writer, task, fact)
                 writer.end(task.id, fact.exit_code if isinstance(fact, Process) else None)
@@ -188,12 +188,11 @@ class TaskStarts(TaskLaunches):
         """
         code = error.exit_code if isinstance(error, TerokError) else INTERRUPTED
         text = error.message if isinstance(error, TerokError) else "interrupted"
-        engine = self.engine(task)
-        fact = engine.probe({task.id: task.container})[task.id]
+        fact = self.probe(task)
         if isinstance(fact, Process) and fact.word == "up":
             with suppress(TerokError):
-                engine.stop(task.container, _GRACE)
-            fact = engine.probe({task.id: task.container})[task.id]
+                self.engine(task).stop(task.container, GRACE)
+            fact = self.probe(task)
         with self.store.write() as writer:
             writer.drop_lease(task.id)
             self.observe(writer, task, fact)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from terok.engines import Engine
     from terok.engines.values import Say
     from terok.integrations.executor import RunResult
+    from terok.model.facts import Process, Silence
     from terok.model.task import Task
     from terok.services.hooks import Point
 
@@ -68,6 +69,10 @@ class TaskBase:
             self._engines[task.engine] = engine_named(task.engine, self._step)
         return self._engines[task.engine]
 
+    def probe(self, task: Task) -> Process | Silence:
+        """Ask a task's engine what its container is doing."""
+        return self.engine(task).probe({task.id: task.container})[task.id]
+
     def _step(self, line: str) -> None:
         """Pass a line of progress on and, now and then, record it as what a start is at."""
         self.say(line)
@@ -89,10 +94,7 @@ class TaskBase:
         if getattr(project.hooks, point) is None:
             return
         from terok.services.hooks import run_hook
-        from terok.services.marked import make_marked
 
-        if point == "pre_start":
-            make_marked(self.directory(task), task.id)  # where the output is kept
         result = run_hook(self.store, task, project, point, self.directory(task))
         if result is not None and result.failed:
             self.say(f"note: the hook {point} failed: {result.said}; see {result.output or 'the events'}")

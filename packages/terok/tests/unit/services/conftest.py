@@ -47,8 +47,6 @@ class PlainEngine:
         self._put(launch.container, "up")
         self.asked.append((launch.container, launch.request["prompt"]))
         return Started(
-            container=launch.container,
-            container_id="c0",
             started=time.time(),
             agent=launch.request["agent"],
             provider="demo",

@@ -11,7 +11,7 @@ from terok_util import UsageError
 
 from .conftest import PlainEngine
 from .test_marked import content
-from .test_tasks import finished, in_child, other_tasks, run
+from .test_tasks import finished, in_child, lease_of_init, other_tasks, run
 
 
 def tree(tasks: Tasks, task: Task) -> dict[str, object]:
@@ -66,17 +66,9 @@ def test_finish_leaves_alone_what_another_process_is_at(tasks: Tasks, engine: Pl
     task = finished(tasks)
     with tasks.store.write() as writer:
         number = writer.record_operation("x", task.id, "x", {"kind": "task.delete", "task": task.id})
-        writer.set(f"operation/{number}", [1, _pid_1(), _boot()])
+        writer.set(f"operation/{number}", lease_of_init())
     assert tasks.operations.finish() == []
     assert tasks.find(task.id).trashed is None
-
-
-def _pid_1() -> int:
-    return int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def test_the_trash_expires(root: Path, tasks: Tasks, engine: PlainEngine) -> None:

@@ -128,7 +128,7 @@ def test_nobody_acts_on_a_task_that_another_process_starts(tasks: Tasks) -> None
     task, _ = tasks.create("web", "x")
     with tasks.store.write() as writer:
         writer.drop_lease(task.id)
-        assert writer.take_lease(task.id, Lease(1, _started(1), _boot()))
+        assert writer.take_lease(task.id, lease_of_init())
     with pytest.raises(TaskBusy):
         tasks.start(task.id)
     task = tasks.store.task(task.id)
@@ -139,12 +139,10 @@ def test_nobody_acts_on_a_task_that_another_process_starts(tasks: Tasks) -> None
         tasks.restart(tasks.store.task(task.id))
 
 
-def _started(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+def lease_of_init() -> Lease:
+    """Return the lease of a process that lives and is not ours."""
+    started = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
+    return Lease(1, started, Path("/proc/sys/kernel/random/boot_id").read_text().strip())
 
 
 def test_podman_that_does_not_answer_is_not_taken_for_an_end(tasks: Tasks, engine: PlainEngine) -> None:
