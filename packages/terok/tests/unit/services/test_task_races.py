@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from terok.errors import TaskBusy, TaskError
 from terok.integrations.sandbox import GateError, SandboxConfig, lock_down
 from terok.model.facts import Pushed
+from terok.model.task import Task
 from terok.services import Tasks
 from terok.services.decisions import Decisions
 from terok.services.gates import Gates, Work
@@ -263,3 +264,53 @@ def test_a_prompt_that_is_no_text_is_refused(tasks: Tasks) -> None:
         tasks.create("web", "x\udcff")
     with pytest.raises(UsageError, match="not UTF-8"):
         tasks.follow_up(run(tasks), "x\udcff")
+
+
+def begun_with(tasks: Tasks, task: Task) -> int:
+    return sum(event.kind == "starting" for event in tasks.store.events_after(0, task=task.id))
+
+
+def meanwhile(engine: PlainEngine, act: Callable[[], object]) -> None:
+    """Do something once, when the engine has found its next answer and nobody has heard it yet."""
+    probe = engine.probe
+
+    def slow(containers: Mapping[str, str]) -> Any:
+        engine.probe = probe  # type: ignore[method-assign]
+        answer = probe(containers)
+        act()
+        return answer
+
+    engine.probe = slow  # type: ignore[method-assign]
+
+
+@pytest.mark.usefixtures("resumable")
+def test_an_answer_from_before_another_s_start_starts_nothing(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+    for text in ("one", "two"):
+        tasks.follow_up(task, text)
+    meanwhile(engine, lambda: in_child(lambda: another(PlainEngine(engine.place)).deliver_next(task)))
+    with pytest.raises(TaskBusy, match="started meanwhile"):
+        tasks.restart(task, "two")
+    assert (begun_with(tasks, task), [one.text for one in tasks.waiting(task)]) == (2, ["two"])
+
+
+def test_two_threads_of_one_program_exclude_each_other_too(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+
+    def again() -> None:
+        for verb in ("restart", "delete"):
+            with pytest.raises(TaskBusy, match="at work"):
+                getattr(another(engine), verb)(tasks.store.task(task.id))
+
+    at_step(engine, "restart", again)
+    assert tasks.restart(task).word == "working"
+    assert begun_with(tasks, task) == 2
+
+
+@pytest.mark.usefixtures("resumable")
+def test_a_follow_up_never_overtakes_one_that_waits_again(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+    first, second = tasks.follow_up(task, "one"), tasks.follow_up(task, "two")
+    with pytest.raises(TaskBusy, match=f"follow-up {second}"):
+        tasks.restart(task, "two", follow_up=second)
+    assert (begun_with(tasks, task), [one.id for one in tasks.waiting(task)]) == (1, [first, second])
