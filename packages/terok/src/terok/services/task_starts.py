@@ -103,8 +103,9 @@ class TaskStarts(TaskLaunches):
             task = self.store.task(one)
             fact = self.probe(task)
             if isinstance(fact, Process):
-                last = self.engine(task).started_at(task.container) if fact.word != "gone" else None
-                self._settle_start(task, fact, ran=last is not None and last >= (task.started or 0.0))
+                last = self.engine(task).started_at(task.container) if fact.word == "exited" else None
+                ran = fact.word == "up" or (last is not None and last >= (task.started or 0.0))
+                self._settle_start(task, fact, ran=ran)
 
     def _settle_start(self, task: Task, fact: Process, *, ran: bool) -> None:
         with self.store.write() as writer:
@@ -188,10 +189,13 @@ class TaskStarts(TaskLaunches):
 
     def _run_started_hooks(self, task: Task, project: Project) -> None:
         self.run_hook(task, "post_start", project)
-        if project.hooks.post_ready is not None:
-            if task.mode == "headless":  # for the others the start itself has waited
-                self.engine(task).wait_until_ready(task.container, task.started or 0.0)
-            self.run_hook(task, "post_ready", project)
+        if project.hooks.post_ready is None:
+            return
+        # For the others the start itself has waited.
+        if task.mode == "headless" and not self.engine(task).wait_until_ready(task.container, task.started or 0.0):
+            self.say("note: the hook post_ready is not run: the task has not got as far as its repository")
+            return
+        self.run_hook(task, "post_ready", project)
 
     def _record_failed_start(self, task: Task, error: BaseException, follow_up: int | None) -> None:
         """Record why a task could not be started, and what is left of it by the engine's own word.
@@ -221,11 +225,11 @@ class TaskStarts(TaskLaunches):
 
     @staticmethod
     def observe(writer: Writer, task: Task, fact: Process | Silence) -> None:
-        """Record what the engine has said of a task."""
+        """Record what the engine has said of a task, unless another run has begun since."""
         if isinstance(fact, Silence):
-            writer.observe(task.id, launch=None, silence=fact)
+            writer.observe(task.id, task.started, launch=None, silence=fact)
         else:
-            writer.observe(task.id, launch=None, process=fact, silence=None)
+            writer.observe(task.id, task.started, launch=None, process=fact, silence=None)
 
 
 def refuse_gone(task: Task) -> None:

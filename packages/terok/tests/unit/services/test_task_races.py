@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from terok.model.task import Task
 from terok.services import Tasks
 from terok.services.decisions import Decisions
 from terok.services.gates import Gates, Work
+from terok.services.projects import Projects
 from terok.services.reviews import Reviews
 from terok_sandbox.errors import LockedDown
 from terok_util import TerokError, UsageError
@@ -314,3 +316,57 @@ def test_a_follow_up_never_overtakes_one_that_waits_again(tasks: Tasks, engine: 
     with pytest.raises(TaskBusy, match=f"follow-up {second}"):
         tasks.restart(task, "two", follow_up=second)
     assert (begun_with(tasks, task), [one.id for one in tasks.waiting(task)]) == (1, [first, second])
+
+
+def test_a_task_comes_back_with_the_project_that_was_deleted_after_it(
+    root: Path, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = finished(tasks)
+    said: list[str] = []
+    monkeypatch.setattr(tasks, "say", said.append)
+    tasks.delete(task)
+    Projects().delete(tasks, "web")
+    tasks.restore(tasks.find(task.id, trashed=True))
+    assert "project web was deleted too, and is back" in said[-1]
+    assert tasks.restart(tasks.store.task(task.id)).word == "working"
+    tasks.follow(tasks.store.task(task.id), lambda line: None)
+    tasks.delete(tasks.store.task(task.id))
+    shutil.rmtree(root / "config/projects/web")
+    tasks.restore(tasks.find(task.id, trashed=True))
+    assert f"the work is in {tasks.directory(task)}" in said[-1]
+
+
+@pytest.mark.parametrize(("raised", "word"), [(KeyboardInterrupt, "stopped"), (SystemExit, "working")])
+def test_a_wait_for_post_ready_that_is_broken_off_is_no_end_by_itself(
+    root: Path, tasks: Tasks, engine: PlainEngine, raised: type[BaseException], word: str
+) -> None:
+    make_project(root, "hooked", f"hooks: {{post_ready: 'touch {root}/ready', post_stop: 'touch {root}/stopped'}}\n")
+
+    def broken_off(step: str) -> None:
+        if step == "wait":
+            raise raised
+
+    engine.before = broken_off
+    task, _ = tasks.create("hooked", "x")
+    with pytest.raises(raised):
+        tasks.carry_out_start(task)
+    after = tasks.store.task(task.id)
+    assert (after.word, after.stopped_by) == (word, "a person" if word == "stopped" else "")
+    assert ((root / "ready").exists(), (root / "stopped").exists()) == (False, word == "stopped")
+
+
+def test_a_clock_that_was_set_back_makes_no_run_longer_and_hides_no_start(
+    tasks: Tasks, engine: PlainEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = run(tasks, overrides={"run.timeout": 100})
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 9000)
+    tasks.follow(task, lambda line: None)
+    assert engine.time_left == 280
+    after = tasks.store.task(task.id)
+    assert (after.word, after.process, after.exit_code) == ("done", "exited", 0)
+    assert in_child(lambda: other_tasks(engine, 1).restart(after)) == 9
+    engine._put(task.container, "up")  # killed between Podman's answer and the record of it
+    monkeypatch.setattr(time, "time", lambda: now - 18000)
+    tasks.recover()
+    assert (tasks.store.task(task.id).word, tasks.store.task(task.id).process) == ("working", "up")
