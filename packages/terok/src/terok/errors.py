@@ -15,6 +15,7 @@ TerokError
 │   ├── StoreBusy       another process held it for too long (exit 73)
 │   ├── StoreDamaged    it is damaged, or something else (exit 74)
 │   └── StoreNewer      a newer version wrote it (exit 4)
+├── MalformedDiff       git's answer about a change cannot be read (exit 1)
 ├── TaskError           something could not be done to a task (exit 1)
 │   └── TaskBusy        something else is being done to it (exit 73)
 ├── ProjectError        a project cannot be used, made or removed (exit 1)
@@ -110,3 +111,7 @@ class TaskBusy(TaskError):
     """Something else is being done to the task at this moment, or it runs."""
 
     exit_code: ClassVar[int] = 73
+
+
+class MalformedDiff(TerokError):
+    """The text that git has answered a question about a change with is not a diff."""
