@@ -58,6 +58,10 @@ class AmbiguousTask(UsageError):
     """Several tasks have this address; the message lists them."""
 
 
+class UnknownRace(UsageError):
+    """No race, or no attempt of it, has this address, or several have."""
+
+
 class FilterError(UsageError):
     """A filter cannot be understood; `position` is where, counted from 0."""
 

@@ -31,6 +31,7 @@ from terok.integrations.sandbox import is_locked_down
 from terok.model.admission import Limits
 from terok.paths import free_bytes, tasks_dir
 from terok.store import own_lease
+from terok.store.races import due_checks
 from terok.store.reading import CONTROLLER
 
 if TYPE_CHECKING:
@@ -211,6 +212,8 @@ class Controller:
             self._store.unwanted(),
             self._store.leased(),
             self._not_before,
+            due_checks(self._store),
+            [words[1] for words in running if words[0] == "check"],
         )
 
     def _interrupted(self, now: float) -> list[str]:

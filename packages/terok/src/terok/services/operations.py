@@ -30,6 +30,8 @@ KINDS: Final = {
     "task.archive": "terok.services.archive",
     "review.reject": "terok.services.rejection",
     "project.delete": "terok.services.project_deletion",
+    "race.keep": "terok.services.race_keeping",
+    "race.delete": "terok.services.race_deletion",
 }
 """The module of every kind."""
 _KEPT: Final = frozenset({"task.archive"})

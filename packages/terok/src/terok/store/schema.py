@@ -100,4 +100,36 @@ CREATE TABLE operations (
     "CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+_RACES: Final = (
+    "ALTER TABLE tasks ADD COLUMN race TEXT NOT NULL DEFAULT ''",
+    """
+CREATE TABLE races (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  project TEXT NOT NULL,
+  created REAL NOT NULL,
+  prompt TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  base TEXT NOT NULL,
+  command TEXT NOT NULL,
+  kept TEXT NOT NULL,
+  trashed REAL
+) WITHOUT ROWID, STRICT
+""",
+    """
+CREATE TABLE attempts (
+  race TEXT NOT NULL REFERENCES races (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  task TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  model TEXT NOT NULL,
+  checked REAL,
+  lease TEXT,
+  PRIMARY KEY (race, number)
+) WITHOUT ROWID, STRICT
+""",
+)
+"""`attempts.checked` is the run (`tasks.started`) whose check is over; `lease` is who runs one."""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _RACES)
