@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from terok_util import Progress, safe_text, show, table
@@ -21,7 +20,8 @@ def list_races(as_json: bool) -> int:
         members = {race.id: races.tasks(race) for race in found}
         asked = {race.id: len(races.attempts(race)) for race in found}
     rows = [
-        race_document(race, short[race.id]) | {"attempts": asked[race.id], "tasks": [one.id for one in members[race.id]]}
+        race_document(race, short[race.id])
+        | {"attempts": asked[race.id], "tasks": [one.id for one in members[race.id]]}
         for race in found
     ]
     cells = [

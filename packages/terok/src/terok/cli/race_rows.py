@@ -132,4 +132,3 @@ def _next(board: Board, short: Mapping[str, str], race_short: str) -> Iterator[s
     if here:
         task = short.get(here[0].task, here[0].task) if len(here) == 1 else "TASK"
         yield f"{'next: ' if len(here) == 1 else '      '}terok review {task} && terok race keep {task}"
-

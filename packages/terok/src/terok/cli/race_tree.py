@@ -7,9 +7,7 @@ from terok_util import JSON, ArgDef, CommandDef, whole_number
 from terok.cli.task_tree import OVERRIDES
 
 _COMPLETE_RACE = "terok.cli.complete:races"
-_RACE = ArgDef(
-    "race", metavar="RACE", help="name of a race, beginning of its id, or @latest", completer=_COMPLETE_RACE
-)
+_RACE = ArgDef("race", metavar="RACE", help="name of a race, beginning of its id, or @latest", completer=_COMPLETE_RACE)
 _CHOSEN = ("--agent", "--provider", "-m/--model", "--branch")
 """Options of a task that are chosen by `--agents` here, or that attempts cannot share."""
 _RUN = """\
@@ -29,12 +27,15 @@ VERBS = (
         help="let several attempts at one task begin from the same commit",
         handler="terok.cli.race_run:run",
         args=(
-            ArgDef(
-                "project", metavar="PROJECT", help="name of a project", completer="terok.cli.complete:projects"
-            ),
+            ArgDef("project", metavar="PROJECT", help="name of a project", completer="terok.cli.complete:projects"),
             ArgDef("prompt", metavar="PROMPT", nargs="?", help="what to do"),
             ArgDef("--prompt-file", metavar="FILE", help="file with the prompt; - is standard input"),
-            ArgDef("-n/--attempts", type=whole_number, metavar="N", help="how many (default: one for each of --agents, or 3)"),
+            ArgDef(
+                "-n/--attempts",
+                type=whole_number,
+                metavar="N",
+                help="how many (default: one for each of --agents, or 3)",
+            ),
             ArgDef(
                 "--agents",
                 metavar="AGENT[:MODEL],…",

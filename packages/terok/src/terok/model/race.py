@@ -1,4 +1,4 @@
-"""Several attempts at one task: who takes part, what is known of each, and the comparison. No winner is chosen. Pure."""
+"""Several attempts at one task: who takes part, what is known of each, and how they compare. No winner is chosen."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def contenders(agents: Sequence[str], number: int | None) -> list[Contender]:
     """Return who takes part in `number` attempts: the named agents in turn, each `AGENT` or `AGENT:MODEL`.
 
     Without a name it is the project's agent; without a number every named one has an attempt, a single one `USUAL`.
-    UsageError for what is no race.
+    UsageError for too few or too many.
     """
     named = [Contender(*_pair(text)) for text in agents] or [Contender("")]
     count = number if number is not None else len(named) if len(named) > 1 else USUAL

@@ -26,9 +26,7 @@ def bring_up_to_date(project: Project, say: Callable[[str], None]) -> GateSyncRe
             f"project {project.name} has no repository", hint=f"`terok project edit {project.name} git.upstream REPO`"
         )
     config = sandbox_config(project)
-    gate = GitGate(
-        project.name, base=config.gate_base_path, upstream=upstream, default_branch=branch, config=config
-    )
+    gate = GitGate(project.name, base=config.gate_base_path, upstream=upstream, default_branch=branch, config=config)
     say(f"mirroring {upstream}")
     synced = gate.sync()
     if branch is not None and synced.start is None:

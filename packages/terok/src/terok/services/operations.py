@@ -10,7 +10,7 @@ import os
 import time
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from terok_util import TerokError
 
@@ -138,6 +138,11 @@ class Operations:
     def of_task(self, task_id: str, kind: str) -> Operation | None:
         """Return the last operation of a kind about a task that can be taken back."""
         return next(iter(self._same(self._store, {"kind": kind, "task": task_id})), None)
+
+    def whole(self, task_id: str) -> Operation | None:
+        """Return the last operation that a task has gone with together with others, as those of a race."""
+        found = (one for one in self.log() if one.state in ("open", "done"))
+        return next((one for one in found if task_id in cast("list[str]", one.inverse.get("tasks") or [])), None)
 
     def _give_up(self, operation: Operation) -> None:
         """Let an operation expire; of several with one inverse the latest says how long things are kept."""

@@ -1,4 +1,4 @@
-"""What is known about the attempts of a race: from their tasks, the gate's mirror and their checks."""
+"""Comparison of the attempts of a race by what is known of their tasks, from the gate's mirror, and by checks."""
 
 from __future__ import annotations
 
@@ -108,9 +108,7 @@ def _tip_or_fail(tasks: TaskBase, gates: Gates, race: Race, attempt: Attempt) ->
     return tip
 
 
-def _standing(
-    race: Race, attempt: Attempt, task: Task | None, gates: Gates
-) -> tuple[Standing, tuple[FileChange, ...]]:
+def _standing(race: Race, attempt: Attempt, task: Task | None, gates: Gates) -> tuple[Standing, tuple[FileChange, ...]]:
     base = Standing(attempt.number, attempt.task, attempt.name, attempt.agent, attempt.model)
     if task is None:
         return replace(base, fate="deleted", reason="its record has expired"), ()
@@ -137,9 +135,7 @@ def _standing(
         commits = int(run_git("rev-list", "--count", f"{race.base}..{tip}", git_dir=mirror).text.strip())
     except TerokError as error:
         return replace(base, problem=error.message), ()
-    found = replace(
-        base, branch=safe_text(branch), tip=tip, commits=commits, findings=findings, size=size_of(files)
-    )
+    found = replace(base, branch=safe_text(branch), tip=tip, commits=commits, findings=findings, size=size_of(files))
     return found, files
 
 

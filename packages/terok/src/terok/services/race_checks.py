@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from terok.model.task import Task
     from terok.services.task_launches import TaskLaunches
 
+
 def run_check(tasks: TaskLaunches, task_id: str) -> bool:
     """Run the check of an attempt to its end; False if it is not to be run, or somebody else runs it.
 

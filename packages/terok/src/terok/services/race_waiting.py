@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from terok.model.race import Attempt, Race
     from terok.services.tasks_base import TaskBase
 
+
 def wait_for(tasks: TaskBase, race: Race) -> Iterator[str]:
     """Yield a line for each attempt that has ended, together with its check, until all have; ControllerError."""
     left = {attempt.task: attempt for attempt in attempts_of(tasks.store, race.id)}

@@ -84,16 +84,14 @@ class Races:
             found = races[:1]
         if len(found) != 1:
             problem = f"{safe_text(text, limit=80)} fits {len(found)} races" if found else None
-            raise UnknownRace(
-                problem or f"there is no race {safe_text(text, limit=80)}", hint="see `terok race list`"
-            )
+            raise UnknownRace(problem or f"there is no race {safe_text(text, limit=80)}", hint="see `terok race list`")
         return found[0]
 
     def of_task(self, task: Task) -> Race:
-        """Return the race that a task is an attempt of; UnknownRace if it is none of any."""
+        """Return the race that a task is an attempt of; UnknownRace if there is none."""
         race = race_of(self._store, task.race) if task.race else None
         if race is None or race.trashed is not None:
-            raise UnknownRace(f"task {task.id} is no attempt of a race", hint="see `terok race list`")
+            raise UnknownRace(f"task {task.id} belongs to no race", hint="see `terok race list`")
         return race
 
     def shorts(self) -> dict[str, str]:
@@ -105,8 +103,9 @@ class Races:
         return attempts_of(self._store, race.id)
 
     def tasks(self, race: Race) -> list[Task]:
-        """Return the tasks of a race that are not deleted."""
-        return [task for task in self._store.tasks() if task.race == race.id]
+        """Return the tasks of a race that are not deleted, by the numbers of the attempts."""
+        here = {task.id: task for task in self._store.tasks() if task.race == race.id}
+        return [here[attempt.task] for attempt in self.attempts(race) if attempt.task in here]
 
     def board(self, race: Race) -> Board:
         """Return what is known about each attempt, side by side."""
@@ -145,9 +144,7 @@ class Races:
             )
         return synced.start
 
-    def _recorded(
-        self, writer: Writer, asked: Sequence[Asked], base: str, command: str, name: str | None
-    ) -> Race:
+    def _recorded(self, writer: Writer, asked: Sequence[Asked], base: str, command: str, name: str | None) -> Race:
         project = asked[0].project.name
         ids = {row[0] for row in writer.rows("SELECT id FROM races")}
         race_id = next(one for one in iter(lambda: new_id(secrets.token_bytes(RANDOM_BYTES)), "") if one not in ids)

@@ -51,8 +51,8 @@ def checks_of(store: Reading, race: Race) -> dict[int, str]:
     if not race.command:
         return {}
     found = store.rows(
-        "SELECT number, lease, tasks.id IS NOT NULL AND (checked IS NULL OR ended IS NULL OR checked IS NOT started)"
-        " FROM attempts LEFT JOIN tasks ON tasks.id = task WHERE attempts.race = ?",
+        "SELECT number, attempts.lease, id IS NOT NULL AND (checked IS NULL OR ended IS NULL OR checked IS NOT started)"
+        " FROM attempts LEFT JOIN tasks ON id = task WHERE attempts.race = ?",
         race.id,
     )
     return {
