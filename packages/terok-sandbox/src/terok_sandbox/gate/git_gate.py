@@ -7,7 +7,7 @@ from pathlib import Path
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.mirror import Mirror
 from terok_sandbox.gate.new_work import NewWork, new_work
-from terok_sandbox.gate.review import ReviewedBranch, review_branch
+from terok_sandbox.gate.review import ReviewedBranch, record_review, review_branch
 from terok_sandbox.gate.review_marks import forget_mark
 
 
@@ -17,6 +17,10 @@ class GitGate(Mirror):
     def review(self, branch: str) -> ReviewedBranch:
         """Return what a branch brings; `NoSuchBranch` when there is none."""
         return review_branch(self.path, branch)
+
+    def record(self, branch: str, seen: ReviewedBranch) -> None:
+        """Record that a person has seen this review, from which a promotion continues."""
+        record_review(self.path, branch, seen)
 
     def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
         """Promote as `promotion.promote` does, without any credential of the vault; raises `VaultLocked` too."""
