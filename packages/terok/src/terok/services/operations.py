@@ -34,7 +34,7 @@ KINDS: Final = {
     "race.delete": "terok.services.race_deletion",
 }
 """The module of every kind."""
-_KEPT: Final = frozenset({"task.archive"})
+_KEPT: Final = frozenset({"task.archive", "race.keep"})
 """Kinds whose operations can be taken back for ever."""
 DAY: Final = 86400.0
 _MANY: Final = 100_000

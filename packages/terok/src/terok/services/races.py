@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from terok_util import TerokError, UsageError, safe_text
 
@@ -13,8 +13,10 @@ from terok.model.admission import Waiting
 from terok.model.ids import RANDOM_BYTES, is_prefix, new_id, normalize, short_ids
 from terok.model.names import LATEST, check_task_name, generate_name
 from terok.model.race import Attempt, Race
+from terok.services.gates import Gates
 from terok.services.mirroring import bring_up_to_date
 from terok.services.race_board import board, difference
+from terok.services.race_work import tip_of
 from terok.store.races import add_race, all_races, attempts_of, race_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,20 @@ if TYPE_CHECKING:
     from terok.services.task_creation import Asked
     from terok.services.tasks import Tasks
     from terok.store import Writer
+
+
+_APART = 1e-5
+"""Seconds between the places of two attempts in the queue, so that they start in their order."""
+
+
+class Kept(NamedTuple):
+    """The outcome of keeping an attempt: the operation, where its work is upstream, and the archived tasks."""
+
+    operation: int
+    race: str
+    task: str
+    target: str
+    archived: tuple[str, ...]
 
 
 class Races:
@@ -108,12 +124,45 @@ class Races:
         return [here[attempt.task] for attempt in self.attempts(race) if attempt.task in here]
 
     def board(self, race: Race) -> Board:
-        """Return what is known about each attempt, side by side."""
-        return board(self._tasks, race)
+        """Return what is known about each attempt now, side by side."""
+        return board(self._tasks, race_of(self._store, race.id) or race)
 
     def difference(self, race: Race, one: str, other: str) -> tuple[Attempt, Attempt, str]:
         """Return two attempts, said by number, name or task, and the difference between their work."""
         return difference(self._tasks, race, one, other)
+
+    def keep(self, task: Task, *, to: str | None = None, accept_flags: bool = False) -> Kept:
+        """Promote an attempt, which has been reviewed, to the upstream's branch `to`, and archive the others.
+
+        Raises:
+            UnknownRace: The task belongs to no race.
+            TaskError: It has brought nothing, or another attempt is kept.
+            GateError: It cannot be promoted; then nothing has changed.
+        """
+        race = self.of_task(task)
+        if race.kept:
+            raise TaskError(
+                f"task {race.kept} of race {race.name} is kept already", hint="take that back: see `terok op log`"
+            )
+        gates = Gates(self._tasks)
+        branch, tip, _ = tip_of(gates, race, task)
+        if not tip:
+            raise TaskError(
+                f"task {task.id} has nothing in the gate to promote", hint=f"see `terok race show {race.name}`"
+            )
+        target = to or branch
+        others = [one for one in self.tasks(race) if one.id != task.id and one.archived is None]
+        for one in others:
+            if self._store.request(one.id).get("sealed"):
+                self._tasks.say(f"note: the workspace of {one.name} is in its container, so it is not archived")
+        going = [one.id for one in others if not self._store.request(one.id).get("sealed")]
+        details = {
+            **{"race": race.id, "task": task.id, "scope": race.scope, "branch": branch, "tip": tip, "target": target},
+            **{"before": gates.open(race.scope).upstream_tip(target), "accept_flags": accept_flags, "tasks": going},
+        }
+        summary = f"kept {task.project}/{task.name}, promoted to {target}, and archived {len(going)} others"
+        number = self._tasks.operations.run("race keep", task.id, summary, "race.keep", details)
+        return Kept(number, race.id, task.id, target, tuple(going))
 
     def stop(self, race: Race) -> dict[str, TerokError | None]:
         """Stop every attempt that runs or waits, and return by task what has gone wrong, None if nothing has."""
@@ -159,7 +208,7 @@ class Races:
         for number, one in enumerate(asked, 1):
             begun = replace(one, request={**one.request, "start": base})
             task = self._tasks.record(writer, begun, f"{name}-{number}", race=race_id)
-            writer.enqueue(Waiting(task.id, task.project, writer.at))
+            writer.enqueue(Waiting(task.id, task.project, writer.at + number * _APART))
             attempts.append(Attempt(race_id, number, task.id, task.name, task.agent, task.model))
         add_race(writer, race, attempts)
         return race

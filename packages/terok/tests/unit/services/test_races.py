@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,11 @@ from terok.engines import Command
 from terok.errors import TaskError, UnknownRace
 from terok.model.race import Contender, Race, Standing, contenders
 from terok.model.task import Task
-from terok.services import Races, Tasks
+from terok.services import Races, Reviews, Tasks
 from terok.services.race_checks import run_check
 from terok.store import Store
 from terok.store.races import due_checks, take_check
-from terok_sandbox import GitGate, SandboxConfig
+from terok_sandbox import GateError, GitGate, SandboxConfig
 from terok_util import UsageError
 
 from .conftest import PlainEngine
@@ -63,6 +65,11 @@ def checked(engine: PlainEngine) -> list[str]:
 
     engine.run_command = run_command  # type: ignore[attr-defined]
     return ran
+
+
+def die_at(engine: PlainEngine, step: int, verb: Callable[[Races, Any], object], what: object) -> None:
+    """Do something in this process, which ends as by SIGKILL at a step of the engine."""
+    verb(Races(other_tasks(engine, step)), what)
 
 
 def members(races: Races, race: Race) -> list[Task]:
@@ -205,7 +212,7 @@ def test_who_is_found(races: Races, tasks: Tasks) -> None:
     ]
     single, _ = tasks.create("web", "x", start=False)
     chosen, _ = tasks.choose([f"race:{first.id[:6]}"])
-    assert [one.name for one in chosen] == ["first-1", "first-2", "first-3"]
+    assert {one.name for one in chosen} == {"first-1", "first-2", "first-3"}
     assert races.of_task(chosen[0]) == first
     for wrong in ("third", "../x", ""):
         with pytest.raises(UnknownRace):
@@ -263,7 +270,7 @@ def test_a_deletion_that_is_killed_at_any_step_is_finished(races: Races, tasks: 
     race = races.run("web", "x", contenders(["demo"], 2))
     run_all(tasks, engine, race)
     steps = 0
-    while in_child(lambda: Races(other_tasks(engine, steps)).delete(race)) == 9:
+    while in_child(partial(die_at, engine, steps, Races.delete, race)) == 9:
         steps += 1
         assert tasks.operations.finish() == []
         assert (races.all(), tasks.store.tasks()) == ([], [])
@@ -312,3 +319,118 @@ def test_a_check_that_is_killed_is_run_again_by_one(
         assert take_check(writer, one.id) is not None, "whoever took it is dead"
     assert by_number(races, race)[1].check.word == "running"
     assert not run_check(tasks, one.id)
+
+
+@pytest.fixture
+def judged(races: Races, tasks: Tasks, engine: PlainEngine) -> Race:
+    """Give a race of three: two have brought something, of which the first is reviewed, and the last one runs."""
+    race = races.run("web", "x", DEMO, name="r")
+    one, two, three = members(races, race)
+    bring(race, one, {"new": "a\n"})
+    bring(race, two, {"new": "b\n"})
+    run_all(tasks, engine, race)
+    tasks.restart(tasks.store.task(three.id))
+    reviews = Reviews(tasks)
+    gate = reviews.open(race.scope)
+    gate.record(one.branch, gate.review(one.branch))
+    return race
+
+
+def picture(races: Races, race: Race, upstream: Path) -> list[Any]:
+    """Return what keeping changes: the upstream, the record of the race, and where each attempt is."""
+    (now,) = [one for one in races.all() if one.id == race.id]
+    tasks = [(task.desired, task.archived is not None, task.word) for task in members(races, race)]
+    return [git(upstream, "for-each-ref"), now, *tasks]
+
+
+def test_one_is_kept_and_all_of_that_is_taken_back(
+    races: Races, tasks: Tasks, judged: Race, upstream: Path, engine: PlainEngine
+) -> None:
+    one, two, three = members(races, judged)
+    engine.end(three.container)
+    tasks.record_exit(three, 0)
+    before = picture(races, judged, upstream)
+    with pytest.raises(GateError, match="not reviewed"):
+        races.keep(two)
+    assert picture(races, judged, upstream) == before
+    tip = by_number(races, judged)[1].tip
+    kept = races.keep(one)
+    assert git(upstream, "rev-parse", one.branch) == tip
+    found = by_number(races, judged)
+    assert [(found[n].fate, found[n].kept) for n in (1, 2, 3)] == [
+        ("here", True),
+        ("archived", False),
+        ("archived", False),
+    ]
+    assert (found[1].tip, found[1].size) == (tip, (1, 0, 1, 0)), "what it has brought is still known"
+    assert found[1].word == "done", "nobody has to review it any more"
+    with pytest.raises(TaskError, match="is kept already"):
+        races.keep(two)
+    tasks.operations.undo(kept.operation)
+    after = picture(races, judged, upstream)
+    assert after[2:] == [("running", False, "review"), ("stopped", False, "review"), ("stopped", False, "done")]
+    assert after[:2] == before[:2]
+
+
+def test_one_that_runs_is_stopped_when_another_is_kept(races: Races, tasks: Tasks, judged: Race) -> None:
+    one, _, three = members(races, judged)
+    assert three.process == "up"
+    races.keep(one)
+    gone = tasks.store.task(three.id)
+    assert (gone.desired, gone.stopped_by) == ("archived", "the choice of another attempt")
+    tasks.restore(gone)
+    assert tasks.store.task(three.id).archived is None, "it comes back by itself too"
+
+
+def test_keeping_that_is_killed_at_any_step_is_finished(
+    races: Races, tasks: Tasks, judged: Race, upstream: Path, engine: PlainEngine
+) -> None:
+    one, _, three = members(races, judged)
+    engine.end(three.container)
+    tasks.record_exit(three, 0)
+    before = git(upstream, "for-each-ref")
+    steps = 0
+    while in_child(partial(die_at, engine, steps, Races.keep, one)) == 9:
+        steps += 1
+        assert tasks.operations.finish() == []
+        assert [row.fate for row in races.board(judged).standings] == ["here", "archived", "archived"]
+        assert git(upstream, "for-each-ref") != before
+        tasks.operations.undo()
+        assert git(upstream, "for-each-ref") == before
+        gate = Reviews(tasks).open(judged.scope)
+        gate.record(one.branch, gate.review(one.branch))
+    assert steps >= 2
+
+
+def test_what_others_have_gone_on_from_is_not_taken_back(
+    races: Races, tasks: Tasks, judged: Race, upstream: Path
+) -> None:
+    one, two, _ = members(races, judged)
+    kept = races.keep(one, to="chosen")
+    git(upstream, "checkout", "-q", "chosen")
+    git(upstream, "commit", "-q", "--allow-empty", "-m", "On top")
+    with pytest.raises(GateError, match="has changed since"):
+        tasks.operations.undo(kept.operation)
+    assert tasks.store.task(two.id).archived is not None
+    assert git(upstream, "log", "-1", "--format=%s", "chosen") == "On top"
+
+
+def test_a_promotion_that_nobody_could_record_is_found(
+    races: Races, tasks: Tasks, judged: Race, upstream: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The upstream has it, and the process was killed before it could write that down."""
+    one, *_ = members(races, judged)
+    before = git(upstream, "for-each-ref")
+
+    def promote_and_die() -> None:
+        monkeypatch.setattr("terok_sandbox.gate.promotion.change_refs", lambda *_: os._exit(9))
+        with Tasks() as other:
+            other._engines["local"] = tasks._engines["local"]
+            Races(other).keep(one)
+
+    assert in_child(promote_and_die) == 9
+    assert git(upstream, "for-each-ref") != before
+    assert tasks.operations.finish() == []
+    assert by_number(races, judged)[1].kept
+    tasks.operations.undo()
+    assert git(upstream, "for-each-ref") == before
