@@ -23,7 +23,7 @@ def tui(plain: bool = False, keys: bool = False, as_json: bool = False) -> int:
         return run_plain(why)
     from terok.tui.main import run
 
-    return run(_verbs)
+    return run()
 
 
 def _keys(*, as_json: bool) -> int:
@@ -46,10 +46,3 @@ def _keys(*, as_json: bool) -> int:
     cells = [(row["action"], row["keys"], row["where"], row["verb"], row["help"]) for row in rows]
     show(rows, as_json, table(titles, cells))
     return 0
-
-
-def _verbs() -> list[tuple[tuple[str, ...], str]]:
-    """Return every command with its help."""
-    from terok import COMMANDS
-
-    return [(path, node.help) for path, node in COMMANDS.walk() if node.handler is not None]

@@ -21,7 +21,6 @@ from terok.tui.background.opening import opened, tmux_window
 from terok.tui.background.output import Grown, Output
 from terok.tui.background.works import Ended, Progress, Works
 from terok.tui.pages import PAGES
-from terok.tui.program import Verbs
 from terok.tui.screens.inbox import InboxScreen
 from terok.tui.screens.page import Page
 from terok.tui.theme import DEFAULT, looks
@@ -56,14 +55,12 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         keys: Mapping[str, str],
         *,
         theme: str = DEFAULT,
-        verbs: Verbs = tuple,
         source: Source | None = None,
         driver: Any = None,
     ) -> None:
         super().__init__(driver_class=driver, ansi_color=True)
         self.world, self.place, self.keys = World(), place, keys
         self.looks = looks(theme)
-        self.verbs = verbs
         self.works = Works(self.post)
         self.feed = Feed(self.post, source)
         self.latest = Latest(self.post)

@@ -11,7 +11,6 @@ from terok.config import load_settings
 from terok.tui.background.kept import keep_place, kept_place
 from terok.tui.background.opening import PROGRAM
 from terok.tui.keymap import bound
-from terok.tui.program import Verbs
 
 _AND_BACK = """\
 python=$1 main=$2; shift 2
@@ -20,13 +19,13 @@ exec "$python" -P -c "$main" tui
 """
 
 
-def run(verbs: Verbs) -> int:
+def run() -> int:
     """Show the terminal interface until it is left."""
     from terok.tui.app import TerokApp
     from terok.tui.driver import QuietDriver
 
     settings = load_settings().tui
-    app = TerokApp(kept_place(), bound(settings.keys), theme=settings.theme, verbs=verbs, driver=QuietDriver)
+    app = TerokApp(kept_place(), bound(settings.keys), theme=settings.theme, driver=QuietDriver)
     words = app.run()
     keep_place(app.place)
     if words:

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from terok.tui.views.inbox import Place
     from terok.tui.views.world import World
 
-Verbs = Callable[[], "Sequence[tuple[tuple[str, ...], str]]"]
-"""Returns every command of terok with its help; it may take a while."""
-
 
 class Program(Protocol):
     """Everything that a screen may ask for. Nothing here waits: what takes time is done in threads."""
@@ -25,7 +22,6 @@ class Program(Protocol):
     keys: Mapping[str, str]
     looks: dict[str, Style]
     latest: Latest
-    verbs: Verbs
 
     def act(
         self,

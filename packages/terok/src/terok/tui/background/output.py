@@ -91,19 +91,18 @@ class Output:
 
     def _run(self) -> None:
         try:
-            self._child = spawn(command_line(self.words), stdout=PIPE, stderr=STDOUT)
-            self._read(self._child)
-            code = self._child.wait()
-            self.ended = Grown(self, code)
+            self._child = child = spawn(command_line(self.words), stdout=PIPE, stderr=STDOUT)
+            assert child.stdout is not None
+            with child.stdout:
+                self._read(child, child.stdout.fileno())
+            self.ended = Grown(self, child.wait())
         except (TerokError, OSError) as error:
             self.ended = Grown(self, None, str(error))
         self._post(self.ended)
 
-    def _read(self, child: Process) -> None:
+    def _read(self, child: Process, source: int) -> None:
         if self._closed:
             kill_tree(child)
-        assert child.stdout is not None
-        source = child.stdout.fileno()
         poll = select.poll()
         poll.register(source, select.POLLIN)
         rest, told_at, news = b"", 0.0, False

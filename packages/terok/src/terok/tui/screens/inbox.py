@@ -48,7 +48,7 @@ class InboxScreen(OnTasks, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self._view = InboxView((), 0, {})
-        self._looked = ""
+        self._looked = self._problem = ""
 
     def body(self) -> Iterable[Widget]:
         """Return the list, and what is known about the task with the cursor."""
@@ -91,7 +91,8 @@ class InboxScreen(OnTasks, inherit_bindings=False):
         self._draw_about(view, now)
         self.terok.watch_ages([item.task.since for item in view.items if item.task is not None])
         self.terok.tell_window()
-        if view.problem:
+        if view.problem or self._problem:
+            self._problem = view.problem
             self.note(view.problem, error=True)
 
     def _line(self, item: Item, now: float, cells: int) -> Line:

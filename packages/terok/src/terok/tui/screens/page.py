@@ -98,7 +98,7 @@ class Page(Screen[None], inherit_bindings=False):
 
     def note(self, text: str, *, hint: str = "", error: bool = False) -> None:
         """Show a line above the footer until the next key; an error with what to do about it."""
-        line: list[Span] = [said(text, "error" if error else "bold")]
+        line: list[Span] = [said(text, "error" if error else "bold")] if text else []
         if hint:
             line += [Span("  "), said(hint)]
         self._show_note(tuple(line))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
+from terok.tui.background.verbs import Verb, all_verbs
 from terok.tui.screens.page import Page
 from terok.tui.views.palette import Choice, choices, fitting
 from terok.tui.views.text import Line, Span, cropped, fit
@@ -54,9 +55,9 @@ class PaletteScreen(Page, inherit_bindings=False):
         """Begin with the actions; the commands come when their tree is there."""
         self._all = choices(self._of.NAME, self.terok.keys, ())
         super().on_mount()
-        self.terok.read("reading the commands", lambda _: self.terok.verbs(), self._with_verbs)
+        self.terok.read("reading the commands", lambda _: all_verbs(), self._with_verbs)
 
-    def _with_verbs(self, verbs: Any) -> None:
+    def _with_verbs(self, verbs: list[Verb]) -> None:
         self._all = choices(self._of.NAME, self.terok.keys, verbs)
         self.redraw()
 

@@ -35,7 +35,7 @@ def row(task: Task, short: str, now: float, cells: int, *, pending: str = "", ma
     mark = Span("+" if marked else " ", "bold")
     state = (mark, Span(glyph(task), task.group), Span(" "), Span(fit(label(task.word), 10), task.group), Span(" "))
     if cells < NARROW:
-        return (*state, Span(fit(task.name, cells - 16), _weight(task)))
+        return (*state, Span(fit(task.name, max(cells - width(state), 0)), _weight(task)))
     names = next(size for least, size in _NAMES if cells >= least)
     who = [Span(fit(task.name, names), _weight(task)), Span(" ")]
     if cells >= WIDE:

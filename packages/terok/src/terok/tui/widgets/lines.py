@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from terok.tui.theme import looks
-from terok.tui.views.text import Line
+from terok.tui.views.text import Line, width
 
 if TYPE_CHECKING:
     from textual import events
@@ -27,7 +27,12 @@ _CURSOR = Style(reverse=True, bold=True)
 def strip_of(line: Line, styles: dict[str, Style], cells: int, *, cursor: bool = False) -> Strip:
     """Return a line as Textual draws it. The one with the cursor has the terminal's own colors, reversed."""
     segments = [Segment(span.text, _CURSOR if cursor else styles[span.style]) for span in line]
-    return Strip(segments).adjust_cell_length(cells, _CURSOR if cursor else None)
+    taken = width(line)
+    if taken > cells:
+        return Strip(segments, taken).adjust_cell_length(cells)
+    if taken < cells:
+        segments.append(Segment(" " * (cells - taken), _CURSOR if cursor else None))
+    return Strip(segments, cells)
 
 
 class Lines(ScrollView, can_focus=True):
