@@ -14,16 +14,24 @@ def tui(plain: bool = False, keys: bool = False, as_json: bool = False) -> int:
         return _keys(as_json=as_json)
     if not (sys.stdin.isatty() and (plain or sys.stdout.isatty())):
         raise UsageError("there is no terminal here", hint="`terok status` prints what needs you")
-    from terok.config import load_settings
-
-    asked = "TEROK_PLAIN" if os.environ.get("TEROK_PLAIN", "") not in ("", "0") else ""
-    if why := "--plain" if plain else asked or ("tui.plain" if load_settings().tui.plain else ""):
+    if why := _plain(option=plain):
         from terok.tui.plain import run as run_plain
 
         return run_plain(why)
     from terok.tui.main import run
 
     return run()
+
+
+def _plain(*, option: bool) -> str:
+    """Return the switch that asks for the plain form, "" if none does."""
+    from terok.config import load_settings
+
+    if option:
+        return "--plain"
+    if os.environ.get("TEROK_PLAIN", "") not in ("", "0"):
+        return "TEROK_PLAIN"
+    return "tui.plain" if load_settings().tui.plain else ""
 
 
 def _keys(*, as_json: bool) -> int:
