@@ -31,6 +31,7 @@ from terok.integrations.sandbox import is_locked_down
 from terok.model.admission import Limits
 from terok.paths import free_bytes, tasks_dir
 from terok.store import own_lease
+from terok.store.races import due_checks
 from terok.store.reading import CONTROLLER
 
 if TYPE_CHECKING:
@@ -212,6 +213,8 @@ class Controller:
             self._store.leased(),
             # A later one is from before the clock was set back.
             {act: when for act, when in self._not_before.items() if when <= now + RETRIES[-1]},
+            due_checks(self._store),
+            [words[1] for words in running if words[0] == "check"],
         )
 
     def _interrupted(self, now: float) -> list[str]:

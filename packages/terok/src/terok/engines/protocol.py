@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from terok.engines.values import Launch, Started
+    from terok.engines.values import Command, Launch, Started
     from terok.integrations.executor import Delivery, RunResult
     from terok.model.facts import Process, Silence
 
@@ -66,6 +66,12 @@ class Engine(Protocol):
 
     def diff(self, container: str, words: Iterable[str]) -> str:
         """Return what git says inside a running container about the workspace."""
+
+    def run_command(self, command: Command, on_line: Callable[[str], None]) -> int | None:
+        """Run a command to its end and return its exit code; None if its time was over.
+
+        What `on_line` raises ends it and passes. Nothing of its container is left.
+        """
 
     def login_command(self, container: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         """Return the command that opens a terminal in a container."""

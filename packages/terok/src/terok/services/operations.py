@@ -10,7 +10,7 @@ import os
 import time
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from terok_util import TerokError
 
@@ -30,9 +30,11 @@ KINDS: Final = {
     "task.archive": "terok.services.archive",
     "review.reject": "terok.services.rejection",
     "project.delete": "terok.services.project_deletion",
+    "race.keep": "terok.services.race_keeping",
+    "race.delete": "terok.services.race_deletion",
 }
 """The module of every kind."""
-_KEPT: Final = frozenset({"task.archive"})
+_KEPT: Final = frozenset({"task.archive", "race.keep"})
 """Kinds whose operations can be taken back for ever."""
 DAY: Final = 86400.0
 _MANY: Final = 100_000
@@ -152,6 +154,11 @@ class Operations:
                 return
         place = self._tasks.directory(task)
         self._tasks.say(f"note: there is no project {task.project} any more: the work is in {place}")
+
+    def whole(self, task_id: str) -> Operation | None:
+        """Return the last operation that a task has gone with together with others, as those of a race."""
+        found = (one for one in self.log() if one.state in ("open", "done"))
+        return next((one for one in found if task_id in cast("list[str]", one.inverse.get("tasks") or [])), None)
 
     def _give_up(self, operation: Operation) -> None:
         """Let an operation expire; of several with one inverse the latest says how long things are kept."""

@@ -13,8 +13,10 @@ from terok.model.admission import Waiting, admit, outcomes
 from terok.model.facts import Process, Silence
 from terok.paths import free_bytes, tasks_dir
 from terok.services.marked import make_marked, remove_marked
+from terok.services.review_letters import with_comments
 from terok.services.task_creation import begin, busy
 from terok.services.task_launches import TaskLaunches
+from terok.store.reviewing import send_comments
 
 if TYPE_CHECKING:
     from terok.config import Project
@@ -65,6 +67,8 @@ class TaskStarts(TaskLaunches):
                 hint=f'start another task: `terok task run {task.project} "…"`',
             )
         begun = self._begin(task.id, follow_up, last=before.started, admitted=admitted)
+        if follow_up is not None and prompt is not None:
+            prompt = with_comments(self.store, task.id, follow_up, prompt)
         return self.carry_out_start(begun, prompt, follow_up=follow_up, anew=fact.word == "gone")
 
     def carry_out_start(
@@ -157,6 +161,7 @@ class TaskStarts(TaskLaunches):
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")
             if follow_up is not None:
                 writer.move_follow_up(follow_up, "written", "sent")
+                send_comments(writer, task.id, follow_up)
         return self.store.task(task_id)
 
     def _record_start(self, task: Task, started: Started | None, follow_up: int | None) -> None:
