@@ -140,6 +140,7 @@ OUTPUTS: dict[str, Shape | Lines] = {
             record(type=words("snapshot"), seq=WHOLE, tasks=rows(by_name(OPEN))),
         )
     ),
+    "tui": rows(record(action=TEXT, keys=TEXT, where=TEXT, verb=TEXT, help=TEXT)),
     "controller status": record(
         running=YES_NO,
         maybe={

@@ -96,14 +96,44 @@ def presets(prefix: str, words: Sequence[str]) -> Iterable[str]:
     """Return the presets of the project that is typed already."""
     from terok_util import TerokError
 
-    from terok.config.project import load_project
-
     for name in set(projects("", ())).intersection(words):
         try:
-            return sorted(load_project(name).presets)
+            return _presets(name)
         except TerokError:
             continue
     return ()
+
+
+def _presets(project: str) -> list[str]:
+    from terok_util import namespace_config_dir, read_config_file, system_config_dir
+
+    from terok.config.kept import kept
+    from terok.config.layers import PROJECT_FILE, Source, host_sources
+
+    def read() -> list[str]:
+        from terok.config.project import load_project
+
+        return sorted(load_project(project).presets)
+
+    places = (namespace_config_dir("projects"), system_config_dir() / "projects")
+    files = [file for place in places if (file := place / project / PROJECT_FILE).exists()]
+    sources = [*host_sources(), *(Source("project", file, read_config_file(file)) for file in files)]
+    found: list[str] = kept(f"presets-{project}", read, sources=sources, kinds={})
+    return found
+
+
+def keys(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return the keys of `config.yml`."""
+    from terok.config.kept import kept
+
+    found: list[str] = kept("keys", _keys, sources=(), kinds={})
+    return found
+
+
+def _keys() -> list[str]:
+    from terok.config.owners import HOST
+
+    return [*HOST.keys]
 
 
 def _identifiers(prefix: str, found: Iterable[str]) -> list[str]:

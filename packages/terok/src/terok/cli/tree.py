@@ -20,6 +20,7 @@ from terok.cli.top_tree import (
     UNDO,
     UNINSTALL,
 )
+from terok.cli.tui_tree import TUI
 from terok.cli.upkeep_tree import PANIC, SICKBAY, STORAGE, USAGE
 from terok.integrations.executor import AUTH
 
@@ -97,6 +98,7 @@ COMMANDS = CommandTree(
         STORAGE,
         SICKBAY,
         PANIC,
+        TUI,
         DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,

@@ -79,8 +79,8 @@ def plan(view: View) -> Plan:
         deadlines.append(view.now + WATCH)
     live = [task for task in view.tasks if task.trashed is None and task.archived is None]
     follow = {task.id: task for task in live if task.started is not None and task.process == "up"}
-    due = [(act, _when(act, task)) for task in live if (act := _due(task, view)) is not None]
-    due += [(Act("stop", task_id), at + STOPPING) for task_id, at in view.unwanted.items()]
+    due = [(act, _when(act, task, view.now)) for task in live if (act := _due(task, view)) is not None]
+    due += [(Act("stop", task_id), _after(at, STOPPING, view.now)) for task_id, at in view.unwanted.items()]
     due += [(Act("check", task_id), 0.0) for task_id in _to_check(view)]
     for act, at in due:
         when = max(view.not_before.get(act, 0.0), at)
@@ -119,8 +119,13 @@ def _to_check(view: View) -> list[str]:
     return waiting[: max(0, CHECKS - len(view.checking))]
 
 
-def _when(act: Act, task: Task) -> float:
-    return task.since + COURTESY if act.verb == "record" and not task.race else 0.0
+def _when(act: Act, task: Task, now: float) -> float:
+    return _after(task.since, COURTESY, now) if act.verb == "record" and not task.race else 0.0
+
+
+def _after(at: float, seconds: float, now: float) -> float:
+    """Return when it is so long after `at`; at once if that is still to come, as after the clock was set back."""
+    return at + seconds if at <= now else 0.0
 
 
 def _admitted(view: View, starting: Collection[str]) -> list[Decision]:

@@ -20,7 +20,7 @@ from terok.store import Lease, is_alive, own_lease
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok.model.task import Operation, OperationState
+    from terok.model.task import Operation, OperationState, Task
     from terok.services.task_ends import TaskEnds
     from terok.store import Writer
     from terok.store.reading import Reading
@@ -82,7 +82,7 @@ class Operations:
     def undo(self, number: int | None = None) -> Operation:
         """Take an operation back, by default the last that can be, with all that would be taken back by the same.
 
-        TaskError if that is not possible, TaskBusy if it is being carried out.
+        With a task its project comes back, if that was deleted after it. TaskError if that is not possible, TaskBusy if it is being carried out.
         """
         operation = self._chosen(number)
         if operation.state in ("undone", "expired"):
@@ -96,6 +96,8 @@ class Operations:
                     writer.move_operation(one.id, one.state, "undone")
         finally:
             self._drop(operation.id, lease)
+        if operation.inverse["kind"] == "task.delete":
+            self._bring_project_back(self._store.task(str(operation.inverse["task"])))
         return operation
 
     def finish(self) -> list[TerokError]:
@@ -138,6 +140,20 @@ class Operations:
     def of_task(self, task_id: str, kind: str) -> Operation | None:
         """Return the last operation of a kind about a task that can be taken back."""
         return next(iter(self._same(self._store, {"kind": kind, "task": task_id})), None)
+
+    def _bring_project_back(self, task: Task) -> None:
+        """Take the deletion of a task's project back, or say that there is none: without it the task cannot start."""
+        from terok.config.project import project_directories
+
+        if task.project in project_directories():
+            return
+        for one in self.log():
+            if one.verb == "project delete" and one.subject == task.project and one.state in ("open", "done"):
+                self.undo(one.id)
+                self._tasks.say(f"note: project {task.project} was deleted too, and is back as well")
+                return
+        place = self._tasks.directory(task)
+        self._tasks.say(f"note: there is no project {task.project} any more: the work is in {place}")
 
     def whole(self, task_id: str) -> Operation | None:
         """Return the last operation that a task has gone with together with others, as those of a race."""

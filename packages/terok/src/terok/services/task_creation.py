@@ -207,12 +207,17 @@ def _admit(writer: Writer, task: Task, limits: Limits, free: int | None) -> bool
 def begin(writer: Writer, task: Task) -> None:
     """Take a task out of the queue and record that this process starts it; TaskBusy if another one does."""
     if not writer.take_lease(task.id, own_lease()):
-        raise TaskBusy(f"another process is starting task {task.id}", hint=f"see `terok task why {task.id}`")
+        raise busy(task.id)
     writer.dequeue(task.id)
     writer.begin(task.id, task.container)
     writer.observe(
         task.id, launch=Launch(writer.at, "terok", "starts"), process=None, silence=None, calls=None, cpu=None
     )
+
+
+def busy(task_id: str) -> TaskBusy:
+    """Return the error about a task that somebody else is acting on."""
+    return TaskBusy(f"somebody is at work on task {task_id}", hint=f"see `terok task why {task_id}`")
 
 
 def check_text(text: str) -> str:

@@ -43,6 +43,8 @@ def view(*tasks: Task, **fields: object) -> View:
         (view(RUNS), []),
         (view(EXITED), [Act("record", "a")]),
         (view(EXITED._replace(since=NOW - 1)), []),
+        (view(EXITED._replace(since=NOW + 900)), [Act("record", "a")]),  # the clock was set back
+        (view(RUNS, unwanted={"a": NOW + 900}), [Act("stop", "a")]),
         (view(EXITED._replace(desired="stopped")), [Act("record", "a")]),
         (view(EXITED, busy={"a"}), []),
         (view(EXITED, not_before={Act("record", "a"): NOW + 1}), []),
