@@ -9,6 +9,7 @@ TerokError
 │   ├── BadName         a name breaks the rules for names
 │   ├── UnknownTask     an address fits no task
 │   ├── AmbiguousTask   an address fits several
+│   ├── UnknownRace     an address fits no race, or several
 │   ├── FilterError     a filter cannot be understood
 │   └── UnknownProject  there is no project, preset or key of this name
 ├── StoreError          the database cannot be used (exit 1)
@@ -57,6 +58,10 @@ class UnknownTask(UsageError):
 
 class AmbiguousTask(UsageError):
     """Several tasks have this address; the message lists them."""
+
+
+class UnknownRace(UsageError):
+    """No race, or no attempt of it, has this address, or several have."""
 
 
 class FilterError(UsageError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.mirror import Mirror
 from terok_sandbox.gate.new_work import NewWork, new_work
-from terok_sandbox.gate.refs import UPSTREAM
+from terok_sandbox.gate.refs import UPSTREAM, ref_tip
 from terok_sandbox.gate.review import ReviewedBranch, record_review, review_branch
 from terok_sandbox.gate.review_marks import ReviewMark, forget_mark
 
@@ -40,6 +40,22 @@ class GitGate(Mirror):
         patterns = vault_patterns(self.config or SandboxConfig.load(), interactive=interactive)
         return promotion.promote(self, branch, to=to, accept_flags=accept_flags, secrets=patterns)
 
+    def upstream_tip(self, target: str) -> str | None:
+        """Return the commit that the upstream's `target` was at when it was last seen; None if it was not there."""
+        return ref_tip(self.path, UPSTREAM + target) or None
+
+    def settle_promotion(self, branch: str, tip: str, target: str) -> bool:
+        """Whether the upstream's `target` is at `tip` now; what a promotion that was cut off had left is done then."""
+        from terok_sandbox.gate import promotion
+
+        return promotion.settle(self, branch, tip, target)
+
+    def take_promotion_back(self, tip: str, target: str, before: str | None) -> None:
+        """Set the upstream's `target` from `tip` back to `before`, as `promotion.take_back` does."""
+        from terok_sandbox.gate import promotion
+
+        promotion.take_back(self, tip, target, before)
+
     def reject(self, branch: str, note: str) -> str:
         """Turn a branch down with a note that the agent sees, and return its tip."""
         from terok_sandbox.gate import promotion
@@ -52,31 +68,15 @@ class GitGate(Mirror):
 
         return promotion.check_reviewed(self, branch, accept_flags=accept_flags)
 
-    def is_promoted(self, branch: str, target: str) -> bool:
-        """Whether the upstream's `target` is at the tip of a branch, as last seen and now."""
-        from terok_sandbox.gate import promotion
-
-        return promotion.is_promoted(self, branch, target)
-
-    def upstream_tips(self) -> dict[str, str]:
-        """Return the upstream's branches as last seen, with their tips."""
-        return self._refs().under(UPSTREAM)
-
-    def take_back(self, target: str, tip: str, before: str | None) -> None:
-        """Take a promotion to `target` back, as `taking_back.take_back` does."""
-        from terok_sandbox.gate import taking_back
-
-        taking_back.take_back(self, target, tip, before)
-
     def retire(self, branch: str, tip: str) -> None:
         """Remove a branch that is at `tip`, which is saved; one that has moved on is left as it is."""
-        from terok_sandbox.gate.taking_back import retire
+        from terok_sandbox.gate.retirement import retire
 
         retire(self.path, branch, tip)
 
     def revive(self, branch: str, tip: str) -> None:
         """Make a branch again that was put away, unless there is one of that name."""
-        from terok_sandbox.gate.taking_back import revive
+        from terok_sandbox.gate.retirement import revive
 
         revive(self.path, branch, tip)
 

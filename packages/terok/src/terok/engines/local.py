@@ -93,9 +93,10 @@ class LocalEngine:
         """Ask Podman once for all of them."""
         return probe(containers)
 
-    def wait_until_ready(self, container: str, since: float) -> None:
+    def wait_until_ready(self, container: str, since: float) -> bool:
         """Wait for the word of the start script, as it was printed since a moment."""
-        self.runner.wait_until_ready(container, since=datetime.fromtimestamp(since, UTC).isoformat())
+        since = min(since, time.time())  # the clock may have been set back
+        return self.runner.becomes_ready(container, since=datetime.fromtimestamp(since, UTC).isoformat())
 
     def started_at(self, container: str) -> float | None:
         """Ask Podman when the container was last started."""

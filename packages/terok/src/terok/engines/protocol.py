@@ -25,8 +25,11 @@ class Engine(Protocol):
         An engine that does not answer is `Silence`, which is never read as "not there".
         """
 
-    def wait_until_ready(self, container: str, since: float) -> None:
-        """Wait until a container that was started at `since` has its repository; it is stopped if that fails."""
+    def wait_until_ready(self, container: str, since: float) -> bool:
+        """Wait until a container that was started at `since` has its repository; returns whether it has come so far.
+
+        Whatever becomes of the wait, the container is left alone.
+        """
 
     def started_at(self, container: str) -> float | None:
         """Return when a container was last started, in seconds since the epoch; None if it never was."""

@@ -17,6 +17,7 @@ with lazy_imports(globals()):
     from terok_sandbox import DesktopUnavailable as DesktopUnavailable
     from terok_sandbox import DoctorCheck as DoctorCheck
     from terok_sandbox import GateError as GateError
+    from terok_sandbox import GateSyncResult as GateSyncResult
     from terok_sandbox import GitGate as GitGate
     from terok_sandbox import Life as Life
     from terok_sandbox import Limits as Limits

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from terok.integrations.sandbox import GateError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,22 +12,21 @@ if TYPE_CHECKING:
 
 
 def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
-    """Send the branch, unless it was sent before a kill; then put the branches away that it was made of."""
+    """Send the branch, unless it was sent before a kill; then put the branches away that it was made of.
+
+    `details` are scope, branch, tip, target, before (the target's commit until now, or None), accept_flags, task
+    ("" for nobody's) and, for what was put together, its sources: branches with their tips.
+    """
     decisions = _decisions(tasks)
     gate = decisions.open(str(details["scope"]))
     branch, target, tip = str(details["branch"]), str(details["target"]), str(details["tip"])
-    sources = [tuple(one) for one in details["sources"]]
-    if not gate.is_promoted(branch, target):
-        try:
-            gate.promote(branch, to=target, accept_flags=bool(details["accept_flags"]), interactive=sys.stdin.isatty())
-        except GateError:
-            gate.sync()  # killed between the push and its record, it is there all the same
-            if not gate.is_promoted(branch, target):
-                raise
+    if not gate.settle_promotion(branch, tip, target):
+        gate.promote(branch, to=target, accept_flags=bool(details["accept_flags"]), interactive=sys.stdin.isatty())
     with tasks.store.write() as writer:
         writer.set(_sent(details), True)
         if details["task"]:
             writer.event(str(details["task"]), "promoted", branch=branch, target=target, tip=tip)
+    sources = details.get("sources") or ()
     for name, old in sources:
         gate.retire(name, old)
     if sources:
@@ -42,8 +39,8 @@ def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     decisions = _decisions(tasks)
     gate = decisions.open(str(details["scope"]))
     if tasks.store.setting(_sent(details)):
-        gate.take_back(str(details["target"]), str(details["tip"]), details["before"])
-    for name, tip in details["sources"]:
+        gate.take_promotion_back(str(details["tip"]), str(details["target"]), details["before"])
+    for name, tip in details.get("sources") or ():
         gate.revive(name, tip)
     give_up(tasks, details)
     decisions.refresh(gate.scope)

@@ -68,7 +68,7 @@ class Promotions(Decisions):
             return self._land(gate, works, to, accept_flags=accept_flags, request=(pull_request, base, title))
         work = works[0]
         gate.sync()
-        again = gate.is_promoted(work.branch, target)
+        again = gate.settle_promotion(work.branch, gate.branch_heads()[work.branch], target)
         moved = None
         if not again:
             gate.check_reviewed(work.branch, accept_flags=accept_flags)
@@ -114,9 +114,8 @@ class Promotions(Decisions):
             raise UsageError("only the work of tasks is rebased", hint="promote it as it is, without --rebase")
         parts = [reviewed_part(gate, work, accept_flags=accept_flags) for work in works]
         synced = gate.sync()
-        tips = gate.upstream_tips()
         target = to or synced.default_branch
-        start = tips.get(target or "") or synced.start
+        start = (gate.upstream_tip(target) if target is not None else None) or synced.start
         if target is None or start is None:
             raise UsageError("the upstream has no branch to put it on", hint="name one with --to")
         moved = self._moved(gate, works[0])
@@ -147,7 +146,7 @@ class Promotions(Decisions):
                 "branch": work.branch,
                 "tip": gate.branch_heads()[work.branch],
                 "target": target,
-                "before": gate.upstream_tips().get(target),
+                "before": gate.upstream_tip(target),
                 "accept_flags": accept_flags,
                 "task": work.task,
                 "sources": [list(one) for one in sources],

@@ -159,4 +159,36 @@ CREATE TABLE checks (
     "CREATE INDEX task_checks ON checks (task, id)",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _REVIEWS)
+_RACES: Final = (
+    "ALTER TABLE tasks ADD COLUMN race TEXT NOT NULL DEFAULT ''",
+    """
+CREATE TABLE races (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  project TEXT NOT NULL,
+  created REAL NOT NULL,
+  prompt TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  base TEXT NOT NULL,
+  command TEXT NOT NULL,
+  kept TEXT NOT NULL,
+  trashed REAL
+) WITHOUT ROWID, STRICT
+""",
+    """
+CREATE TABLE attempts (
+  race TEXT NOT NULL REFERENCES races (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  task TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  model TEXT NOT NULL,
+  checked REAL,
+  lease TEXT,
+  PRIMARY KEY (race, number)
+) WITHOUT ROWID, STRICT
+""",
+)
+"""`attempts.checked` is the run (`tasks.started`) whose check is over; `lease` is who runs one."""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _REVIEWS, _RACES)

@@ -69,8 +69,9 @@ class PlainEngine:
         since = self._state(name).stat().st_mtime
         return Process(now, "podman", "up") if text == "up" else Process(now, "podman", "exited", int(text), since)
 
-    def wait_until_ready(self, container: str, since: float) -> None:
+    def wait_until_ready(self, container: str, since: float) -> bool:
         self.before("wait")
+        return True
 
     def started_at(self, container: str) -> float | None:
         started = self._state(f"{container}.started")
