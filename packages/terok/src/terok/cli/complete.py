@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_TERMS = ("s:", "p:", "a:", "m:", "age:", "cost:", "name:", "id:")
+_TERMS = ("s:", "p:", "a:", "m:", "age:", "cost:", "name:", "id:", "race:")
 
 
 def projects(prefix: str, words: Sequence[str]) -> Iterable[str]:
@@ -57,6 +57,10 @@ def terms(prefix: str, words: Sequence[str]) -> Iterable[str]:
         return [f"{sign}p:{name}" for name in projects("", ())]
     if kind == "a":
         return [f"{sign}a:{name}" for name in agents("", ())]
+    if kind == "race":
+        from terok.store.glance import race_names
+
+        return [f"{sign}race:{race}" for race, _ in race_names()]
     return [f"{sign}m:{mode}" for mode in ("interactive", "headless", "web")] if kind == "m" else []
 
 
@@ -65,6 +69,20 @@ def agents(prefix: str, words: Sequence[str]) -> Iterable[str]:
     from terok.integrations.executor import agent_names
 
     return agent_names(prefix, words)
+
+
+def agent_list(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return the names of agents behind those of a list that are typed already."""
+    begun = prefix.rpartition(",")[0]
+    return [f"{begun},{name}" if begun else name for name in agents("", ())]
+
+
+def races(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return names and identifiers of races."""
+    from terok.store.glance import race_names
+
+    found = race_names()
+    return ["@latest", *(name for _, name in found), *_identifiers(prefix, [race for race, _ in found])]
 
 
 def agents_or_providers(prefix: str, words: Sequence[str]) -> Iterable[str]:

@@ -107,6 +107,13 @@ def _deliver(tasks: Tasks, task_id: str) -> bool:
     return tasks.deliver_next(tasks.store.task(task_id)) is not None
 
 
+def _check(tasks: Tasks, task_id: str) -> None:
+    """Run the check of an attempt of a race, and keep its outcome."""
+    from terok.services.race_checks import run_check
+
+    run_check(tasks, task_id)
+
+
 def _settings(tasks: Tasks) -> dict[str, Any]:
     """Return the settings that the controller goes by."""
     from terok.config import BrokenProject, list_projects, load_project, load_settings
@@ -148,6 +155,7 @@ _VERBS: Final[dict[str, Callable[..., Any]]] = {
     "record": _record,
     "pushed": _pushed,
     "deliver": _deliver,
+    "check": _check,
     "resume": _resume,
     "recover": _recover,
     "settings": _settings,
