@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from terok.model.review import CheckRun, Comment
     from terok.model.task import Event, Operation
 
     Row = Mapping[str, Any]
@@ -28,7 +29,7 @@ _DEPTH: Final = 6
 _NANO: Final = 1_000_000_000
 _CHAINED: Final = frozenset({"time", "container", "action", "prev", "hash"})
 _RUN: Final = frozenset({"starting", "started", "start_failed", "ended", "put_back"})
-_REVIEW: Final = frozenset({"comment", "comments_sent", "viewed", "reviewed", "check", "promoted", "rejected"})
+_REVIEW: Final = frozenset({"comment", "comments_sent", "viewed", "reviewed"})
 _SHOWN: Final = ("provider", "verdict", "status", "reason", "name", "dest", "port", "proto", "rule", "posture", "scope")
 
 
@@ -151,8 +152,10 @@ def entries_of_output(said: Sequence[tuple[float | None, Row]], otherwise: float
 
 
 def entries_of_events(events: Iterable[Event]) -> Iterator[Entry]:
-    """Yield the entries of a task's events in the database."""
+    """Yield the entries of a task's events, but for what comments and checks tell by themselves."""
     for event in events:
+        if event.kind == "check" or (event.kind == "comment" and event.data.get("state") == "written"):
+            continue
         data = {key: safe(value) for key, value in event.data.items() if value not in (None, "", [], {})}
         told = " ".join(f"{key}={value}" for key, value in data.items())
         kind = "run" if event.kind in _RUN else "review" if event.kind in _REVIEW else "task"
@@ -161,6 +164,23 @@ def entries_of_events(events: Iterable[Event]) -> Iterator[Entry]:
         if event.kind == "state":
             told = f"{data.get('was', '')} → {data.get('word', '')}: {data.get('reason', '')}"
         yield Entry(event.at, kind, "terok", _line(f"{event.kind} {told}"), {"event": event.kind, **data})
+
+
+def entries_of_comments(comments: Iterable[Comment]) -> Iterator[Entry]:
+    """Yield the entries of the comments that a person has written on a task's work."""
+    for one in comments:
+        place = f" on {one.place}" if one.place.path else ""
+        data = {"comment": one.id, "place": str(one.place), "text": one.text, "author": one.author}
+        data |= {"tip": one.tip, "delivery": one.delivery}
+        yield Entry(one.written, "review", "terok", _line(f"comment{place}: {one.text}"), safe(data))
+
+
+def entries_of_checks(runs: Iterable[CheckRun]) -> Iterator[Entry]:
+    """Yield the entries of the commands that were run on a task's commits."""
+    for run in runs:
+        data = {"check": run.id, "command": run.command, "state": run.state, "exit_code": run.exit_code, "tip": run.tip}
+        text = f"check `{run.command}` on {run.tip[:12]} {run.state}"
+        yield Entry(run.started, "review", "terok", _line(text), safe(data), run.ended)
 
 
 def entries_of_operations(operations: Iterable[Operation]) -> Iterator[Entry]:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_util import TerokError
 
 from terok.model.timeline import SOURCES, Chain, Timeline, broken, chosen, merge
-from terok.model.timeline_rows import entries_of_events, entries_of_operations
+from terok.model.timeline_rows import (
+    entries_of_checks,
+    entries_of_comments,
+    entries_of_events,
+    entries_of_operations,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -67,11 +72,19 @@ class _Gathered:
         self.left_out = False
 
     def recorded(self) -> Iterator[Entry]:
-        """Yield the entries of the database: events, and operations on the task."""
+        """Yield the entries of the database: events, operations on the task, comments and checks of its reviews."""
         events = self._tasks.store.latest_events(self._task.id, self._limit)
         self.left_out |= len(events) >= self._limit
-        mine = [one for one in self._tasks.store.operations(MAX_ROWS) if self._is_mine(one.inverse)]
-        yield from merge([entries_of_events(events), entries_of_operations(reversed(mine))])
+        store = self._tasks.store
+        mine = [one for one in store.operations(MAX_ROWS) if self._is_mine(one.inverse)]
+        sources = [entries_of_events(events), entries_of_operations(reversed(mine))]
+        kinds = {event.kind for event in events}
+        if kinds & {"comment", "check"}:
+            from terok.store.reviewing import check_runs, comments  # most tasks have none
+
+            sources.append(entries_of_comments(comments(store, self._task.id)))
+            sources.append(entries_of_checks(check_runs(store, self._task.id)))
+        yield from merge(sources)
 
     def _is_mine(self, inverse: Mapping[str, object]) -> bool:
         return inverse.get("task") == self._task.id

@@ -11,11 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shapes import TEXT, by_name, problem, record, rows, words
+from terok.model.anchors import Place, Quote
+from terok.model.check_sarif import checks_as_run
 from terok.model.otlp import spans_document
+from terok.model.review import CheckRun, Comment
 from terok.model.task import Event, Operation, Task
 from terok.model.timeline import KINDS, SOURCES, Entry, chosen, dated, merge
 from terok.model.timeline_rows import (
     entries_of_audit,
+    entries_of_checks,
+    entries_of_comments,
     entries_of_events,
     entries_of_operations,
     entries_of_output,
@@ -103,6 +108,12 @@ def test_nothing_in_a_row_makes_it_fail_or_reaches_a_terminal(source: str, found
     assert problem(document, OTLP) is None
 
 
+COMMENT = Comment(
+    1, "a", "b", "1" * 40, "2" * 40, Place("a.py", 12, 12), Quote(), "why?", "Ada", AT, None, None, None, "sent"
+)
+CHECK = CheckRun(1, "a", "b", "1" * 40, "make test", "failed", 2, "line\nlast line", 0, AT, AT + 3)
+
+
 def _only(entries: Iterable[Entry]) -> Entry:
     (entry,) = entries
     return entry
@@ -142,7 +153,9 @@ def _audit(wall: str, **row: Any) -> Entry:
         (_only(entries_of_usage([{"time": NOON, "model": "m", "price_assumed": True}], 0)), "model", "0 out, ?"),
         (_only(entries_of_usage([{"time": NOON, "billing": "plan", "requests": 7}], 0)), "model", "7 requests"),
         (_only(entries_of_events([Event(1, AT, "a", "starting", {})])), "run", "starting"),
-        (_only(entries_of_events([Event(1, AT, "a", "comment", {"id": 1})])), "review", "comment id=1"),
+        (_only(entries_of_events([Event(1, AT, "a", "reviewed", {"tip": "1"})])), "review", "reviewed tip=1"),
+        (_only(entries_of_comments([COMMENT])), "review", "comment on a.py:12: why?"),
+        (_only(entries_of_checks([CHECK])), "review", "check `make test` on 111111111111 failed"),
         (_only(entries_of_events([Event(1, AT, "a", "state", {"word": "question"})])), "question", "question"),
         (_only(entries_of_events([Event(1, AT, "a", "renamed", {"name": "b"})])), "task", "renamed name=b"),
         (
@@ -236,3 +249,14 @@ def test_spans_of_a_run() -> None:
     assert [one["name"] for one in run["events"]] == ["terok.run", "terok.name", "terok.run"]
     assert [one["name"] for one in task["events"]] == ["terok.review"]
     assert document == spans_document(TASK, entries, version="1.2"), "the same task has the same spans"
+
+
+def test_checks_as_sarif() -> None:
+    running = CHECK._replace(state="running", ended=None, exit_code=None)
+    run = checks_as_run([CHECK._replace(state="passed", exit_code=0), CHECK, running], version="1")
+    first, second = run["invocations"]
+    assert (first["executionSuccessful"], second["executionSuccessful"], second["exitCode"]) == (True, False, 2)
+    assert (second["startTimeUtc"], second["endTimeUtc"]) == ("2026-01-31T12:00:00.500Z", "2026-01-31T12:00:03.500Z")
+    (result,) = run["results"]
+    assert result["ruleId"] == run["tool"]["driver"]["rules"][0]["id"] and result["level"] == "error"
+    assert "make test: failed" in result["message"]["text"] and "last line" in result["message"]["text"]
