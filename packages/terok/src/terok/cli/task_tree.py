@@ -239,7 +239,7 @@ TIMELINE = CommandDef(
 )
 AUDIT = CommandDef(
     "audit",
-    help="show what a task did with credentials and where it wanted to connect",
+    help="show what a task did with credentials, where it wanted to connect, and its pushes",
     handler="terok.cli.task_logs:audit",
     args=(TASK_ARG, TAIL, JSON),
 )
