@@ -74,6 +74,7 @@ with lazy_imports(globals()):
     from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
     from terok_sandbox.launch.resources import allocate_per_container_resources as allocate_per_container_resources
     from terok_sandbox.launch.resources import make_sidecar as make_sidecar
+    from terok_sandbox.launch.resources import project_dir as project_dir
     from terok_sandbox.launch.spec import LifecycleHooks as LifecycleHooks
     from terok_sandbox.launch.spec import RunSpec as RunSpec
     from terok_sandbox.launch.spec import Wiring as Wiring
@@ -149,7 +150,6 @@ with lazy_imports(globals()):
     from terok_sandbox.vault.tokens import TokenShape as TokenShape
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
-    from terok_sandbox.vault.usage.journal import project_dir as project_dir
     from terok_sandbox.vault.usage.journal import read_usage as read_usage
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT

@@ -57,13 +57,16 @@ def _start(tasks: Tasks, task_id: str) -> None:
 
 
 def _resume(tasks: Tasks, task_id: str) -> None:
-    """Take a task up again whose run was cut off, and record that; a try that began no run counts for nothing."""
-    before = tasks.store.task(task_id).started
+    """Take a task up again whose run was cut off, and record that; a try that began no run counts for nothing.
+
+    One in which a person works may come back although all slots are taken: it waits for that person.
+    """
+    task = tasks.store.task(task_id)
     try:
-        tasks.restart(tasks.store.task(task_id))
+        tasks.restart(task, admitted=task.mode != "headless")
     finally:
         with tasks.store.write() as writer:
-            if writer.task(task_id).started != before:
+            if writer.task(task_id).started != task.started:
                 writer.event(task_id, RESUMING)
 
 

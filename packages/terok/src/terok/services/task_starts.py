@@ -21,6 +21,7 @@ from terok.store.reviewing import send_comments
 if TYPE_CHECKING:
     from terok.config import Project
     from terok.engines.values import Started
+    from terok.model.admission import Limits
     from terok.model.task import Task
     from terok.store import Writer
 
@@ -36,12 +37,14 @@ class TaskStarts(TaskLaunches):
         """Start a task that waits in the queue; see `restart`."""
         return self.restart(self.store.task(task_id))
 
-    def restart(self, task: Task, prompt: str | None = None, *, follow_up: int | None = None) -> Task:
+    def restart(
+        self, task: Task, prompt: str | None = None, *, follow_up: int | None = None, admitted: bool = False
+    ) -> Task:
         """Start a task, for the first time or again, and return it as it is then.
 
         One that has no container gets one for the workspace it has. With a `prompt`, that of `follow_up` if there is
-        one, a headless agent goes on in the same conversation; without one too, if it can. A task that could not be
-        started has failed, with the reason among its events.
+        one, a headless agent goes on in the same conversation; without one too, if it can. One that is `admitted`
+        needs no slot. A task that could not be started has failed, with the reason among its events.
 
         Raises:
             TaskBusy: It runs, another process is acting on it, or it has to wait for a slot.
@@ -63,7 +66,7 @@ class TaskStarts(TaskLaunches):
                 f"agent {task.agent} cannot go on with a conversation",
                 hint=f'start another task: `terok task run {task.project} "…"`',
             )
-        begun = self._begin(task.id, follow_up, last=before.started)
+        begun = self._begin(task.id, follow_up, last=before.started, admitted=admitted)
         if follow_up is not None and prompt is not None:
             prompt = with_comments(self.store, task.id, follow_up, prompt)
         return self.carry_out_start(begun, prompt, follow_up=follow_up, anew=fact.word == "gone")
@@ -134,7 +137,7 @@ class TaskStarts(TaskLaunches):
         writer.change(task.id, "put_back", started=None)
         writer.enqueue(Waiting(task.id, task.project, writer.at))
 
-    def _begin(self, task_id: str, follow_up: int | None, *, last: float | None) -> Task:
+    def _begin(self, task_id: str, follow_up: int | None, *, last: float | None, admitted: bool) -> Task:
         """Take a task for a start, and its follow-up with it, so that no two ever start it or deliver that.
 
         `last` is when the run began of which the engine has said that it is over.
@@ -146,18 +149,8 @@ class TaskStarts(TaskLaunches):
             if task.started != last:
                 raise TaskBusy(f"task {task.id} was started meanwhile", hint=f"see `terok task status {task.id}`")
             refuse_gone(task)
-            decision = admit(
-                [Waiting(task.id, task.project, writer.at)],
-                [one.project for one in writer.tasks() if one.works and one.id != task.id],
-                limits,
-                free,
-                writer.at,
-                outcomes(()),
-            )[0]
-            if not decision.admitted:
-                raise TaskBusy(
-                    f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`"
-                )
+            if not admitted:
+                _refuse_unless_admitted(writer, task, limits, free)
             begin(writer, task)
             for one in writer.operations():  # whoever starts a task does not want what was to take it away
                 if one.state == "open" and one.inverse.get("task") == task.id:
@@ -235,6 +228,15 @@ class TaskStarts(TaskLaunches):
             writer.observe(task.id, task.started, launch=None, silence=fact)
         else:
             writer.observe(task.id, task.started, launch=None, process=fact, silence=None)
+
+
+def _refuse_unless_admitted(writer: Writer, task: Task, limits: Limits, free: int | None) -> None:
+    """Raise TaskBusy if a task has to wait for a slot, or for room on disk."""
+    working = [one.project for one in writer.tasks() if one.works and one.id != task.id]
+    row = Waiting(task.id, task.project, writer.at)
+    decision = admit([row], working, limits, free, writer.at, outcomes(()))[0]
+    if not decision.admitted:
+        raise TaskBusy(f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`")
 
 
 def refuse_gone(task: Task) -> None:

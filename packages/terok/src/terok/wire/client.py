@@ -97,7 +97,9 @@ def start_controller() -> None:
         flags |= os.O_TRUNC
     with open(os.open(log, flags, 0o600), "ab") as output:  # noqa: PTH123 - a descriptor
         argv = [sys.executable, "-P", "-m", "terok.controller"]
-        process = spawn(argv, stdout=output, stderr=output, env=controller_environment(os.environ), cwd="/", detach=True)
+        process = spawn(
+            argv, stdout=output, stderr=output, env=controller_environment(os.environ), cwd="/", detach=True
+        )
     process.returncode = 0  # it outlives us: nobody waits for it
 
 
