@@ -46,6 +46,7 @@ def heads(repository: Path) -> set[str]:
     return set(subprocess.run(words, check=True, capture_output=True, text=True).stdout.split())
 
 
+@pytest.mark.timeout(400)
 def test_a_race_is_judged_and_one_attempt_is_kept(ready: Shell, project: str, repository: Path) -> None:
     upstream = repository.with_name("upstream.git")
     words = ("terok", "race", "run", project, "Make a file", "-n", "3", "--agents", "demo,claude", "--name", "try")

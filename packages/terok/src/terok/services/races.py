@@ -157,8 +157,15 @@ class Races:
                 self._tasks.say(f"note: the workspace of {one.name} is in its container, so it is not archived")
         going = [one.id for one in others if not self._store.request(one.id).get("sealed")]
         details = {
-            **{"race": race.id, "task": task.id, "scope": race.scope, "branch": branch, "tip": tip, "target": target},
-            **{"before": gates.open(race.scope).upstream_tip(target), "accept_flags": accept_flags, "tasks": going},
+            "race": race.id,
+            "task": task.id,
+            "scope": race.scope,
+            "branch": branch,
+            "tip": tip,
+            "target": target,
+            "before": gates.open(race.scope).upstream_tip(target),
+            "accept_flags": accept_flags,
+            "tasks": going,
         }
         summary = f"kept {task.project}/{task.name}, promoted to {target}, and archived {len(going)} others"
         number = self._tasks.operations.run("race keep", task.id, summary, "race.keep", details)

@@ -63,7 +63,7 @@ def checks_of(store: Reading, race: Race) -> dict[int, str]:
 
 def due_checks(store: Reading) -> list[str]:
     """Return the tasks whose check is to be run now, and that nobody alive runs."""
-    found = store.rows(f"SELECT attempts.task, attempts.lease {_DUE} ORDER BY tasks.ended")  # noqa: S608
+    found = store.rows(f"SELECT attempts.task, attempts.lease {_DUE} ORDER BY tasks.ended")
     return [task for task, lease in found if lease is None or not _held(lease)]
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
+from rich.style import Style
 from terok.model.admission import Waiting
 from terok.model.claims import Claim
 from terok.model.facts import Calls, Clearance, Process, Pushed, Spent
@@ -34,29 +36,29 @@ HARMLESS = (".py", ".pyc", ".so", ".pem")
 def populate(more: int = 0) -> None:
     """Record tasks in every group, as a controller that runs would have."""
     now = time.time()
-    with Store() as store, store.write(now - 900) as writer:
+    with Store() as store, store.write(now - 905) as writer:
         writer.set(CONTROLLER, own_lease())
         add(writer, ASKS, "fix-auth", mode="interactive", up=True)
-        writer.claim(ASKS, Claim(now - 100, "question", "q1", "Run the migration?", ("yes", "no", "ask first")))
+        writer.claim(ASKS, Claim(now - 65, "question", "q1", "Run the migration?", ("yes", "no", "ask first")))
         add(writer, WANTS, "bump-deps", "api", up=True)
-        wants = Clearance(now, "gateway", now - 270, ("r1",), ("files.example.org:443",))
+        wants = Clearance(now, "gateway", now - 245, ("r1",), ("files.example.org:443",))
         writer.observe(WANTS, clearance=wants)
         add(writer, SPENT, "port-tests", "api", up=True)
-        writer.observe(SPENT, spent=Spent(now - 750, "vault", "USD of the task", 2.0, 2.0, 1))
+        writer.observe(SPENT, spent=Spent(now - 725, "vault", "USD of the task", 2.0, 2.0, 1))
         writer.change(SPENT, "cost", cost=2.0)
         add(writer, REVIEW, "csv-export", up=True)
         writer.end(REVIEW, 0)
-        pushed = Pushed(now - 1230, "gate", f"terok/{REVIEW}", "abc", 3)
-        writer.observe(REVIEW, process=Process(now, "podman", "exited", 0, now - 1230), pushed=pushed)
+        pushed = Pushed(now - 1205, "gate", f"terok/{REVIEW}", "abc", 3)
+        writer.observe(REVIEW, process=Process(now, "podman", "exited", 0, now - 1205), pushed=pushed)
         add(writer, WORKS, "refactor-db", "core", up=True)
-        writer.observe(WORKS, calls=Calls(now, "vault", 1, now - 12, 0, 0, "anthropic"))
+        writer.observe(WORKS, calls=Calls(now, "vault", 1, now - 5, 0, 0, "anthropic"))
         add(writer, QUEUED, "lint-fixes", "api")
-        writer.enqueue(Waiting(QUEUED, "api", now - 390), "waits for a slot (4 of 4)")
+        writer.enqueue(Waiting(QUEUED, "api", now - 365), "waits for a slot (4 of 4)")
         for number in range(3 + more):
             task_id = f"z{number:07d}"
             add(writer, task_id, f"old-{number}", "core")
             writer.begin(task_id, f"terok-core-{task_id}")
-            writer.end(task_id, number % 2, at=now - 86400 * (number % 30) - 3700)
+            writer.end(task_id, number % 2, at=now - 86400 * (number % 30) - 3605)
 
 
 def add(writer: Writer, task_id: str, name: str, project: str = "web", *, up: bool = False, **more: Any) -> None:
@@ -64,7 +66,7 @@ def add(writer: Writer, task_id: str, name: str, project: str = "web", *, up: bo
     writer.add_task(Task(id=task_id, project=project, name=name, created=writer.at, scope=project, **row), {})
     if up:
         writer.begin(task_id, f"terok-{project}-{task_id}")
-        writer.observe(task_id, process=Process(writer.at + 900, "podman", "up", since=writer.at))
+        writer.observe(task_id, process=Process(writer.at + 905, "podman", "up", since=writer.at))
 
 
 class Told(Source):
@@ -198,3 +200,19 @@ def grid(app: TerokApp) -> str:
     """Return the screen as text."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+def painted(app: TerokApp) -> str:
+    """Return the screen as text, and below it a map of the looks of its cells with a legend."""
+    looks: dict[str, str] = {"none": " "}
+    rows = []
+    for strip in app.screen._compositor.render_strips():
+        cells = ""
+        for segment in strip:
+            style = segment.style
+            ours = str(style.without_color + Style(color=style.color)) if style is not None else "none"
+            letter = looks.setdefault(ours.replace("none ", "") or "none", chr(ord("a") + len(looks) - 1))
+            cells += letter * cell_len(segment.text)
+        rows.append(cells.rstrip())
+    legend = [f"{letter} {style}" for style, letter in looks.items()]
+    return "\n".join([grid(app), "", *rows, "", *legend]) + "\n"

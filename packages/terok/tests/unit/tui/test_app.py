@@ -132,6 +132,17 @@ async def test_a_follow_up_is_written_for_a_headless_task(tui, source):
         assert await asyncio.to_thread(follow_ups, WORKS) == ["and[then]"]
 
 
+async def test_a_question_that_follows_another_has_the_keys(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("n", *"web", "enter")
+        await pilot.pause(0.05)
+        await pilot.press(*"XnA")
+        assert "XnA" in grid(app)
+
+
 async def test_help_and_palette_have_every_action_of_the_screen(tui):
     populate()
     app = tui()

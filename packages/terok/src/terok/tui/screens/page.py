@@ -125,8 +125,9 @@ class Page(Screen[None], inherit_bindings=False):
         self.ask(f"{words}? enter does it, esc does not", lambda _: then())
 
     def on_ask_closed(self) -> None:
-        """Give the keys back to the body."""
-        self.focus_body()
+        """Give the keys back to the body, unless the answer has led to the next question."""
+        if not self.query_one(Ask).asking:
+            self.focus_body()
 
     def focus_body(self) -> None:
         """Give the keys to the body."""

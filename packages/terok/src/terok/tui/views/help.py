@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from terok.tui.keymap import EVERYWHERE, Action, actions_of, shown_keys
 from terok.tui.views.text import Line, Span, fit
 
-_KEY = 12
-_NAME = 17
+_KEY = 11
 
 
 def key_lines(screen: str, keys: Mapping[str, str]) -> list[Line]:
@@ -22,11 +21,10 @@ def key_lines(screen: str, keys: Mapping[str, str]) -> list[Line]:
 def _part(title: str, actions: list[Action], keys: Mapping[str, str]) -> Iterator[Line]:
     yield (Span(title, "bold"),)
     for action in actions:
-        verb = f"  (terok {action.verb})" if action.verb else ""
+        verb = f", terok {action.verb}" if action.verb else ""
         yield (
             Span("  "),
             Span(fit(shown_keys(keys[action.name]), _KEY), "key"),
-            Span(fit(action.name, _NAME), "dim"),
             Span(action.help),
-            Span(verb, "dim"),
+            Span(f"  ({action.name}{verb})", "dim"),
         )

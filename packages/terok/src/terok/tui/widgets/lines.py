@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -51,15 +51,32 @@ class Lines(ScrollView, can_focus=True):
         super().__init__(**options)
         self._draw: Draw = lambda number, cells: ()
         self._count = 0
+        self._drawn: dict[int, tuple[Line, bool]] = {}
+        self._cells = 0
         self.cursor: int | None = None
 
     def show(self, count: int, draw: Draw, cursor: int | None = None) -> None:
-        """Show `count` lines, and keep the cursor in sight."""
-        self._draw, self._count, self.cursor = draw, count, cursor
-        self.virtual_size = Size(0, count)
+        """Show `count` lines, and keep the cursor in sight. Only lines that are not as they were are drawn again."""
+        before, same = self._drawn, count == self._count
+        self._draw, self._count, self.cursor, self._drawn = draw, count, cursor, {}
+        if not same:
+            self.virtual_size = Size(0, count)
         if cursor is not None:
             self._keep_in_sight(cursor)
-        self.refresh()
+        top = self.scroll_offset.y
+        for y in range(self.scrollable_content_region.height):
+            if before.get(top + y) != self._made(top + y):
+                self.refresh(Region(0, y + self.gutter.top, self.region.width, 1))
+
+    def _made(self, number: int) -> tuple[Line, bool]:
+        """Return the line of a number, made once for each `show` and width."""
+        cells = self.scrollable_content_region.width
+        if cells != self._cells:
+            self._cells, self._drawn = cells, {}
+        if number not in self._drawn:
+            line = self._draw(number, cells) if 0 <= number < self._count else ()
+            self._drawn[number] = line, number == self.cursor
+        return self._drawn[number]
 
     def _keep_in_sight(self, number: int) -> None:
         height, top = self.size.height, self.scroll_offset.y
@@ -82,10 +99,8 @@ class Lines(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the part that is seen."""
-        number, cells = self.scroll_offset.y + y, self.scrollable_content_region.width
-        if number >= self._count:
-            return Strip.blank(cells)
-        return strip_of(self._draw(number, cells), looks_of(self), cells, cursor=number == self.cursor)
+        line, cursor = self._made(self.scroll_offset.y + y)
+        return strip_of(line, looks_of(self), self._cells, cursor=cursor)
 
     def on_click(self, event: events.Click) -> None:
         """Tell which line was clicked."""
@@ -106,8 +121,10 @@ class Bar(Widget):
 
     def show(self, make: Callable[[int], list[Line]]) -> None:
         """Show the lines that a function makes for a width."""
+        before = self._ready
         self._make, self._ready = make, None
-        self.refresh()
+        if before is None or before[1] != self._made(before[0]):
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """Draw one of the lines."""
