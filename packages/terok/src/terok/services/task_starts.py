@@ -14,7 +14,7 @@ from terok.model.facts import Process, Silence
 from terok.paths import free_bytes, tasks_dir
 from terok.services.marked import make_marked, remove_marked
 from terok.services.review_letters import with_comments
-from terok.services.task_creation import begin, busy
+from terok.services.task_creation import begin, busy, refuse_gone
 from terok.services.task_launches import TaskLaunches
 from terok.store.reviewing import send_comments
 
@@ -237,10 +237,3 @@ def _refuse_unless_admitted(writer: Writer, task: Task, limits: Limits, free: in
     decision = admit([row], working, limits, free, writer.at, outcomes(()))[0]
     if not decision.admitted:
         raise TaskBusy(f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`")
-
-
-def refuse_gone(task: Task) -> None:
-    """Raise UsageError for a task that is deleted or archived, or is to be."""
-    if task.desired in ("trashed", "archived"):
-        gone = "deleted" if task.desired == "trashed" else "archived"
-        raise UsageError(f"task {task.id} is {gone}", hint=f"bring it back with `terok task restore {task.id}`")
