@@ -104,12 +104,14 @@ class _Gathered:
             yield self._output(config)
 
     def _audit(self, config: SandboxConfig, wall: str) -> list[Entry]:
-        from terok.integrations.sandbox import audit_logs, read_audit_end
-        from terok.model.timeline_rows import entries_of_audit
+        from terok.integrations.sandbox import audit_logs
 
         place = audit_logs(config, self._task.container)[wall]
         if not place.exists():
             return []
+        from terok.integrations.sandbox import read_audit_end
+        from terok.model.timeline_rows import entries_of_audit
+
         try:
             end = read_audit_end(place, limit=self._limit, since=self._since)
         except TerokError as error:
@@ -120,12 +122,14 @@ class _Gathered:
         return list(entries_of_audit(wall, end.rows, self._task.created))
 
     def _usage(self, config: SandboxConfig) -> list[Entry]:
+        places = sorted(config.usage_dir.glob(f"*/{self._task.container}.jsonl"))
+        if not places:
+            return []
         from collections import deque
 
         from terok.integrations.sandbox import read_usage
         from terok.model.timeline_rows import entries_of_usage
 
-        places = sorted(config.usage_dir.glob(f"*/{self._task.container}.jsonl"))
         rows = deque((row for place in places for row in read_usage(place)), maxlen=self._limit)
         self.left_out |= len(rows) == self._limit
         return list(entries_of_usage([*rows], self._task.created))
