@@ -13,8 +13,8 @@ from terok_util import TerokError, UsageError, read_file, safe_text, show, show_
 
 from terok.cli.following import Output
 from terok.integrations.executor import TranscriptReader
+from terok.paths import OUTPUT
 from terok.services import Tasks
-from terok.services.deletion import OUTPUT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,6 +14,7 @@ from terok_util import TerokError
 
 from terok.errors import TaskError, UnknownTask
 from terok.model.facts import Silence
+from terok.paths import OUTPUT
 from terok.services.marked import MARKER, move_marked, remove_marked
 from terok.services.task_creation import busy, refuse_gone
 from terok.store import own_lease
@@ -105,6 +106,3 @@ def save_output(tasks: TaskEnds, task: Task) -> bool:
     place = tasks.directory(task) / OUTPUT
     saved = (place.parent / MARKER).exists() and tasks.engine(task).save_output(task.container, place)
     return saved or place.exists()
-
-
-OUTPUT = "output.log"
