@@ -29,6 +29,7 @@ class Recorded(PlainEngine):
         super().restart(container, prompt)
         with (self.place / "prompts").open("a") as stream:
             stream.write(f"{prompt}\0")
+        self.before("restarted")
 
     def prompts(self) -> list[str]:
         file = self.place / "prompts"
