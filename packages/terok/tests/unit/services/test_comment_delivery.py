@@ -93,7 +93,7 @@ def test_a_kill_between_any_two_steps_neither_loses_nor_doubles_a_comment(
         status = in_child(deliver)
         killed += status == 9
         tasks.recover()
-        while tasks.waiting(task):
+        for _ in tasks.waiting(task):
             tasks.deliver_next(tasks.store.task(task.id))
         tasks.follow(tasks.store.task(task.id), lambda line: None)
         assert delivered(engine) == [1, 1], f"killed at step {step}"
