@@ -95,7 +95,9 @@ def fill(count: int) -> list[str]:
     ids = [f"b{number:07d}" for number in range(count)]
     with Store() as store, store.write() as writer:
         for number, task_id in enumerate(ids):
-            row = Task(task_id, f"p{number % 7}", f"name-{number}", "demo", "headless", writer.at - 7200, cost=number / 97)
+            row = Task(
+                task_id, f"p{number % 7}", f"name-{number}", "demo", "headless", writer.at - 7200, cost=number / 97
+            )
             writer.add_task(row, {})
             writer.begin(task_id, f"terok-bench-{task_id}")
             if number >= RUNNING:
