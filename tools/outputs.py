@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from shapes import NUMBER, OPEN, TEXT, TIME, WHOLE, YES_NO, Shape, by_name, either, maybe, of, record, rows, words
+from terok.model.timeline import KINDS
 
 
 class Lines(NamedTuple):
@@ -184,7 +185,19 @@ OUTPUTS: dict[str, Shape | Lines] = {
         record(id=WHOLE, maybe={"delivered": YES_NO}),
         record(task=TEXT, name=TEXT, result=RESULT),
     ),
-    "task timeline": rows(of("terok.model.task:Event", at=TIME)),
+    "task timeline": either(
+        record(
+            task=TEXT,
+            left_out=YES_NO | {"description": "whether there are older entries"},
+            chains=rows(of("terok.model.timeline:Chain")),
+            entries=rows(
+                of("terok.model.timeline:Entry", at=TIME, kind=words(*KINDS), data=by_name(OPEN), until=maybe(TIME))
+            ),
+        ),
+        record(resourceSpans=rows(by_name(OPEN))) | {"description": "with --export otlp"},
+        record(**{"$schema": TEXT}, version=words("2.1.0"), runs=rows(by_name(OPEN)))
+        | {"description": "with --export sarif"},
+    ),
     "task send": record(task=TEXT, how=TEXT),
     "task rename": record(task=TEXT, name=TEXT),
     "task diff": record(task=TEXT, source=TEXT, diff=TEXT),
