@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from terok.store import Writer
 
 INTERRUPTED = 130
+_TAKEN_AWAY = ("task.delete", "task.archive")
+"""Kinds of operations that take one task away; others name a task that stays, such as the one that a race keeps."""
 GRACE = 20
 """Seconds in which an agent that is stopped may at least end and hand its work over."""
 
@@ -153,7 +155,8 @@ class TaskStarts(TaskLaunches):
                 _refuse_unless_admitted(writer, task, limits, free)
             begin(writer, task)
             for one in writer.operations():  # whoever starts a task does not want what was to take it away
-                if one.state == "open" and one.inverse.get("task") == task.id:
+                takes_away = one.inverse.get("kind") in _TAKEN_AWAY and one.inverse.get("task") == task.id
+                if one.state == "open" and takes_away:
                     writer.move_operation(one.id, "open", "undone")
             self._results.pop(task.id, None)
             written = [one.id for one in writer.follow_ups(task.id) if one.state == "written"]
