@@ -76,13 +76,28 @@ class LimitsSection(Section):
     """Seconds since the launch."""
 
 
+class DayLimitsSection(Section):
+    """Limits of one day; what is not given is not limited."""
+
+    cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """US dollars."""
+    tokens: int | None = Field(default=None, ge=0)
+    """Tokens, in and out."""
+    requests: int | None = Field(default=None, ge=0)
+    """Requests to providers."""
+    bytes: int | None = Field(default=None, ge=0)
+    """Bytes, both ways."""
+
+
 class BudgetSection(Section):
-    """`budget:` what a task, and all tasks of a project together, may use of their providers."""
+    """`budget:` what a task, all tasks of a project, and all tasks on one day may use of their providers."""
 
     task: LimitsSection = LimitsSection()
     """Limits of one task."""
     project: LimitsSection = LimitsSection()
     """Limits of all tasks of a project together."""
+    day: DayLimitsSection = DayLimitsSection()
+    """Limits of all tasks of all projects together on one day (UTC)."""
     on_limit: OnLimit = "refuse"
     """A call beyond a limit is refused, or held until a person decides."""
 
@@ -135,6 +150,7 @@ class SandboxConfigView(BaseModel):
                 Limits(**self.budget.task.model_dump()),
                 Limits(**self.budget.project.model_dump()),
                 self.budget.on_limit,
+                Limits(**self.budget.day.model_dump()),
             ),
             "shutdown_timeout": self.run.shutdown_timeout,
             "seccomp_opt_outs": tuple(self.run.seccomp_opt_outs),

@@ -28,6 +28,7 @@ from terok_util.values import lean_dataclass
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.project import with_project_verdicts
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.config.model import checked_name
 from terok_sandbox.errors import ContainerBusy, LaunchError, SandboxError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
 from terok_sandbox.launch.check import DOSSIER_ANNOTATION
@@ -35,7 +36,7 @@ from terok_sandbox.launch.spec import RunSpec
 from terok_sandbox.runtime.ports import reserve_port
 from terok_sandbox.sidecar import SCHEMA, HostPorts, ShieldWiring, Sidecar, UsageWiring, VaultWiring
 from terok_sandbox.values.launch import LaunchPlan, Network, Planned
-from terok_sandbox.vault.usage.journal import project_dir
+from terok_sandbox.vault.usage.journal import UsageJournal, project_dir
 from terok_sandbox.version import VERSION
 
 MAX_SOCKET_PATH: Final = 107  # bytes the kernel allows in the address of a Unix socket
@@ -149,7 +150,14 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
         task_limits=budget.task,
         project_limits=budget.project,
         on_limit=budget.on_limit,
+        day_limits=budget.day,
     )
+
+
+def put_usage_together(config: SandboxConfig, name: str) -> None:
+    """Leave of a removed container's usage only the sums."""
+    for path in config.usage_dir.glob(f"*/{checked_name(name)}.jsonl"):
+        UsageJournal(path, "").put_together()
 
 
 def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:

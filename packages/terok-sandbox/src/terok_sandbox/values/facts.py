@@ -18,7 +18,7 @@ from terok_sandbox.values.limits import Whose
 Key = tuple[str, ...]
 CallState = Literal["begun", "ended", "refused"]
 ProviderState = Literal["works", "auth", "limit", "fails"]
-BudgetState = Literal["room", "holds", "refuses", "finishing"]
+BudgetState = Literal["room", "near", "holds", "refuses", "finishing"]
 QuestionState = Literal["open", "allow", "deny", "expired"]
 PushState = Literal["inspected", "landed", "refused"]
 WorkerState = Literal["up", "down"]
@@ -104,8 +104,9 @@ class Provider(Fact):
 class BudgetFact(Fact):
     """How one limit of a budget stands.
 
-    `whose` is `task` or `project`, `limit` as in the configuration (`cost_usd`), `used` and `most` in its unit. Calls
-    over it are refused, or wait (`holds`); `held` counts those that wait now. While `finishing` they go through.
+    `whose` is `task`, `project` or `day`, `limit` as in the configuration (`cost_usd`), `used` and `most` in its unit.
+    `near` is four fifths of it. Calls over it are refused, or wait (`holds`); `held` counts those that wait now. While
+    `finishing` they go through.
     """
 
     kind = "budget"

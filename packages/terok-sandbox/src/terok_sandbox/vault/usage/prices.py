@@ -15,7 +15,7 @@ from terok_util import read_file
 
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.usage.answers import Usage
-from terok_sandbox.vault.usage.journal import NANO
+from terok_sandbox.vault.usage.rows import NANO
 
 TABLE: Final = Path(__file__).with_name("prices.json")
 MAX_FILE: Final = 1024 * 1024
@@ -45,6 +45,7 @@ class Price:
     context: int = LARGEST_CONTEXT
     date: str = ""
     source: str = ""
+    own: bool = False
 
     def nano(self, usage: Usage) -> int:
         """Return billionths of a USD."""
@@ -91,6 +92,11 @@ class Prices:
         if price is not None:
             return price.nano(usage), True
         return self._dearest.get(vendor, self._dearest[""]).nano(usage), False
+
+    def version(self, model: str) -> str:
+        """Return which prices a model's is of: the date of the packaged table, `own`, or "" without one."""
+        price = self.find(model)
+        return "" if price is None else "own" if price.own else price.date
 
     def _search(self, model: str) -> Price | None:
         name = model.rpartition("/")[2]
@@ -159,7 +165,7 @@ def _price(model: str, entry: Any, source: Path) -> Price:
     for value in entry.values():
         if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
             raise VaultError(f"{source}: {model}: a price is a number from 0 on", hint=_HINT)
-    return Price(entry, date=said[0], source=said[1])
+    return Price(entry, date=said[0], source=said[1], own=True)
 
 
 _HINT = 'for instance {"models": {"my-model": {"input": 1.5, "output": 6}}}, in USD per million tokens'

@@ -8,7 +8,7 @@ from typing import Final
 
 from terok_sandbox.values.facts import Fact, ModelCall, Provider, ProviderState, UsageFact
 from terok_sandbox.vault.usage.budget import TaskBudget
-from terok_sandbox.vault.usage.journal import NANO, Totals
+from terok_sandbox.vault.usage.rows import NANO, Totals
 from terok_sandbox.vault.usage.limit_reset import MAX_BODY, reset_time
 
 LIMITED: Final = 429
