@@ -275,7 +275,9 @@ class UsageMeter:
         """Write down what was used."""
         cost, known = self._prices.cost(usage, provider) if usage.tokens else (0, True)
         opened, origin = entry.opened, entry.origin
-        row = self._head(provider, usage.model, origin, 0 if opened is None else opened.retry, priced=known)
+        # A refusal does not name the model that was asked for.
+        model = usage.model or ("" if opened is None or usage.tokens else opened.usage.model)
+        row = self._head(provider, model, origin, 0 if opened is None else opened.retry, priced=known)
         row |= {kind: getattr(usage, kind) for kind in TOKENS}
         row |= {"cost_nano": cost, "status": entry.status, "duration_ms": round(entry.seconds * 1000)}
         row |= {} if opened is None else {"settles": opened.number}
@@ -306,7 +308,7 @@ class UsageMeter:
 
     def _head(self, provider: str, model: str, origin: Origin, retry: int, *, priced: bool) -> dict[str, Any]:
         """Return how each row begins."""
-        row = {"time": timestamp(), "container": self._container, "provider": provider, "model": model}
+        row: dict[str, Any] = {"time": timestamp(), "container": self._container, "provider": provider, "model": model}
         row |= {"billing": origin.billing, "credential_set": origin.credential_set}
         row |= {"audit": origin.audit} if origin.audit else {}
         row |= {"retry": retry} if retry else {}

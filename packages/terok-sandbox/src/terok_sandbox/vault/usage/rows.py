@@ -114,8 +114,8 @@ def put_together(rows: Iterable[Row]) -> list[Row]:
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     still_open: dict[Number, Row] = {}
     for row in settled(rows, still_open):
-        values = {**{name: str(row.get(name, "")) for name in GROUPED}, "billing": billing_of(row)}
-        values["price_assumed"] = bool(row.get("price_assumed"))
+        values: dict[str, Any] = {name: str(row.get(name, "")) for name in GROUPED}
+        values |= {"billing": billing_of(row), "price_assumed": bool(row.get("price_assumed"))}
         key = (*values.values(), str(row.get("time", ""))[:_HOUR])
         if key not in groups and len(groups) >= MAX_GROUPS:
             values |= {"model": "", "price": ""}

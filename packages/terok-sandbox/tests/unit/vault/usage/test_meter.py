@@ -22,8 +22,8 @@ from terok_sandbox.vault.usage.journal import UsageJournal, project_dir, reached
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import NANO, TABLE, load_prices
-from terok_sandbox.vault.usage.rows import Totals
 from terok_sandbox.vault.usage.request_estimate import RequestEstimate
+from terok_sandbox.vault.usage.rows import Totals
 
 ROUTES = parse_routes(json.dumps({n: {"upstream": f"https://api.{n}.com"} for n in ("anthropic", "openai")}).encode())
 ANSWER = {"type": "message", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 1000, "output_tokens": 2000}}
