@@ -1,6 +1,6 @@
 """The ledger is the provider's invoice, to the token: real brokers, real sockets, clients that retry and leave.
 
-`TEROK_INVOICE_CALLS` makes it another number of calls.
+In the suite it is two thousand calls; `TEROK_INVOICE_CALLS=10000` makes it ten thousand.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pytest
 from brokers import KEY, Broker, Vault
+from terok.cli import main
 from terok.stub import Script, running_stub
 from terok_sandbox.audit import read_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.values.limits import Budget, Limits
 from terok_sandbox.vault.usage.journal import read_usage
 
-CALLS = int(os.environ.get("TEROK_INVOICE_CALLS", "10000"))
+CALLS = int(os.environ.get("TEROK_INVOICE_CALLS", "2000"))
 AT_ONCE = 8
 PACE = 0.004
 TRIES = 6
@@ -131,6 +132,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TEROK_ROOT", str(tmp_path))
     for name in ("TEROK_SANDBOX_RUNTIME_DIR", "TEROK_SANDBOX_STATE_DIR", "TEROK_VAULT_DIR"):
         monkeypatch.delenv(name, raising=False)
+    (tmp_path / "run").mkdir(mode=0o700)
     return tmp_path
 
 
@@ -141,7 +143,9 @@ def trouble() -> Iterator[itertools.count]:
 
 @pytest.mark.attack(id="BUD-1")
 @pytest.mark.timeout(900)
-def test_the_ledger_is_the_invoice_to_the_token(root: Path, trouble: Iterator[int]) -> None:
+def test_the_ledger_is_the_invoice_to_the_token(
+    root: Path, trouble: Iterator[int], capsys: pytest.CaptureFixture[str]
+) -> None:
     with (
         running_stub(Script(()), api_key=KEY, trouble=lambda _: next(trouble), pace=PACE) as stub,
         ExitStack() as stack,
@@ -170,6 +174,13 @@ def test_the_ledger_is_the_invoice_to_the_token(root: Path, trouble: Iterator[in
     assert {(row["credential_set"], row["billing"]) for row in rows} == {("default", "metered"), ("plan", "plan")}
     unknown = {row["model"] for row in rows if row.get("price_assumed")}
     assert unknown == {"a-model-nobody-has-priced"}
+    assert main(["usage", "--by", "model", "--json"]) == 0
+    shown = {one["name"]: one for one in json.loads(capsys.readouterr().out)["rows"]}
+    for model, line in invoice.items():
+        one = shown[model]
+        assert one["requests"] - one["failed"] == line.answers
+        assert one["tokens"] == line.charge.prompt + line.charge.output, f"BUD-1: {model}, as a person sees it"
+        assert (one["cost_usd"] is None) == ("nobody" in model)
     audits = {row["request"] for broker in brokers for row in read_audit(broker.sidecar.state_dir / "vault-audit.jsonl")
               if row["action"] == "request"}  # fmt: skip
     singles = [row["audit"] for row in rows if "audit" in row]

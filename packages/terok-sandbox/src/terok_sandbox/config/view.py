@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from terok_util import ConfigScope, ConfigStack, TerokError, config_error, load_config_file
 
 from terok_sandbox.errors import ConfigError
@@ -76,6 +76,12 @@ class LimitsSection(Section):
     """Seconds since the launch."""
 
 
+def _absolute(path: str) -> str:
+    if not path.startswith(("/", "~/")):
+        raise ValueError("use an absolute path, or one that begins with ~/")
+    return path
+
+
 class DayLimitsSection(Section):
     """Limits of one day; what is not given is not limited."""
 
@@ -87,6 +93,13 @@ class DayLimitsSection(Section):
     """Requests to providers."""
     bytes: int | None = Field(default=None, ge=0)
     """Bytes, both ways."""
+
+
+class VaultSection(Section):
+    """`vault:` the vault's own settings."""
+
+    prices: Annotated[str, AfterValidator(_absolute)] | None = None
+    """File with your own prices of models; by default `prices.json` beside `config.yml`, if it exists."""
 
 
 class BudgetSection(Section):
@@ -124,12 +137,12 @@ class SandboxConfigView(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     paths: Section = Section()
-    vault: Section = Section()
     gate_server: Section = Section()
     network: Section = Section()
     ssh: Section = Section()
 
     credentials: CredentialsSection = CredentialsSection()
+    vault: VaultSection = VaultSection()
     services: ServicesSection = ServicesSection()
     shield: ShieldSection = ShieldSection()
     gate: GateSection = GateSection()
@@ -141,6 +154,7 @@ class SandboxConfigView(BaseModel):
         command = self.credentials.passphrase_command
         return {
             "credentials_passphrase_command": None if command is None else tuple(command),
+            "own_prices": self.vault.prices,
             "services_mode": self.services.mode,
             "shield_mode": self.shield.mode,
             "security_class": self.gate.security_class,

@@ -141,6 +141,10 @@ def make_sidecar(
 
 
 def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
+    if config.own_prices is not None or config.prices_path.exists():
+        from terok_sandbox.vault.usage.prices import load_prices  # what most launches do without
+
+        load_prices(config.prices_path, required=config.own_prices is not None)
     budget = config.budget if spec.wiring.budget is None else spec.wiring.budget
     return UsageWiring(
         journal=project_dir(config.usage_dir, spec.wiring.scope) / f"{spec.container_name}.jsonl",

@@ -125,8 +125,8 @@ class BudgetFact(Fact):
 class UsageFact(Fact):
     """Usage of the task so far.
 
-    `cost_usd` is what a budget counts; with `cost_known` it is also what it costs. `plan_usd` is the part of it that is
-    not paid for by what is used, as its credential belongs to a plan.
+    `cost_usd` is what a budget counts. `plan_usd` is the part of it that is not paid for by what is used, as its
+    credential belongs to a plan; with `cost_known` the rest is also what it costs.
     """
 
     kind = "usage"

@@ -101,7 +101,7 @@ def usage(*, container: str | None = None, as_json: bool = False) -> None:
                 _add(groups.setdefault(key, {"totals": Totals(), **dict.fromkeys(TOKENS, 0)}), row)
     names = ("project", "container", "provider", "model", "billing")
     rows = [dict(zip(names, key, strict=True)) | _shown(group) for key, group in sorted(groups.items())]
-    prices = load_prices(cfg.prices_path)
+    prices = load_prices(cfg.prices_path, required=cfg.own_prices is not None)
     for row in rows:
         price = prices.find(row["model"])
         row["price"] = None if price is None else {"date": price.date, "source": price.source}

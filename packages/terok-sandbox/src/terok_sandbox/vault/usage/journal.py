@@ -83,7 +83,7 @@ class _Book:
         self.total, self.of_task = Totals(), Totals()
         self.days: dict[str, Totals] = {}
         self.known = True
-        """Whether everything that the one task used has a price."""
+        """Whether everything that the one task has to pay for has a price."""
         self.plan = 0
         self.open: dict[Number, tuple[Totals, bool, float]] = {}
 
@@ -95,8 +95,10 @@ class _Book:
             del self.days[min(self.days)]
         if ours:
             self.of_task += used
-            self.known = self.known and not row.get("price_assumed")
-            self.plan += used.cost if billing_of(row) == "plan" else 0
+            if billing_of(row) == "plan":
+                self.plan += used.cost
+            else:
+                self.known = self.known and not row.get("price_assumed")
         if (number := number_of(row, "settles")) is not None:
             self.open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
@@ -271,6 +273,20 @@ def read_usage(path: Path) -> Iterator[dict[str, Any]]:
     still_open: dict[Number, Row] = {}
     yield from settled(read_rows(path), still_open)
     yield from (at_most(row) for row in still_open.values())
+
+
+def read_further(path: Path, start: int, still_open: Iterable[Row]) -> tuple[list[dict[str, Any]], list[Row], int]:
+    """Return what has been used beyond byte `start` of a journal, the requests that are still open, and its new end.
+
+    `still_open` is what the reading before this one has left open; OSError if the file cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read()
+    whole = data.rfind(b"\n") + 1
+    known = {number: row for row in still_open if (number := number_of(row, "id")) is not None}
+    rows = (row for line in data[:whole].splitlines() if (row := parse_row(line)) is not None)
+    return list(settled(rows, known)), list(known.values()), start + whole
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:

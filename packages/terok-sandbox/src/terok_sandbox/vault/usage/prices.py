@@ -135,14 +135,19 @@ def _packaged(entry: Mapping[str, Any], date: str, source: str) -> Price:
     )  # fmt: skip
 
 
-def load_prices(override: Path | None = None) -> Prices:
-    """Return the packaged table with the entries of the file `override`, if it exists; raises VaultError."""
+def load_prices(override: Path | None = None, *, required: bool = False) -> Prices:
+    """Return the packaged table with the entries of the file `override`; raises VaultError.
+
+    Unless it is `required`, the file need not exist.
+    """
     own: dict[str, Price] = {}
     if override is not None:
         try:
             own = _models(json.loads(read_file(override, MAX_FILE)), override)
-        except FileNotFoundError:
-            pass
+        except FileNotFoundError as error:
+            if required:
+                hint = "make it, or take `vault.prices` out of the configuration"
+                raise VaultError(f"{override}: there is no such file of prices", hint=hint) from error
         except (OSError, ValueError, RecursionError) as error:
             raise VaultError(f"{override}: cannot be read as JSON: {error}", hint=_HINT) from error
     return Prices(TABLE.read_bytes(), own)

@@ -125,7 +125,7 @@ class Telling:
         self._bytes += more.bytes
         self._cost += more.cost
         self._plan += more.cost if plan else 0
-        self._known = self._known and known
+        self._known = self._known and (known or plan)
         if more.tokens:
             self._tell_usage(self._clock())
 
