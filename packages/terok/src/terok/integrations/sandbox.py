@@ -11,6 +11,7 @@ with lazy_imports(globals()):
     from terok_sandbox import Activity as Activity
     from terok_sandbox import AuditLog as AuditLog
     from terok_sandbox import Budget as Budget
+    from terok_sandbox import BudgetFact as BudgetFact
     from terok_sandbox import ContainerState as ContainerState
     from terok_sandbox import ContainerSummary as ContainerSummary
     from terok_sandbox import Desktop as Desktop

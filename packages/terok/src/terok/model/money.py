@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 By = Literal["task", "project", "day", "model", "agent", "credential"]
+NEARLY: Final = "budget_near"
+"""The kind of event that says that four fifths of a limit are used."""
 NANO: Final = 1_000_000_000
 COUNTS: Final = (
     *("requests", "input", "output", "cache_read", "cache_write", "reasoning"),
@@ -128,6 +130,18 @@ def hours_between(since: str | None, until: str | None, now: float) -> tuple[str
         return first, "~"
     last = parse_time(until, now)
     return first, last[:13] if last[13:] == _FULL_HOUR else last[:13] + "~"
+
+
+def amount(limit: str, used: float, most: float) -> str:
+    """Return how much of a limit is used, in the words of a person."""
+    if limit == "cost_usd":
+        return f"${used:.2f} of ${most:.2f}"
+    return f"{used:,.0f} of {most:,.0f} {'seconds' if limit == 'wall_seconds' else limit}"
+
+
+def today(at: float) -> str:
+    """Return the day (UTC) of a time, as budgets and journals have it."""
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 def parse_time(text: str, now: float) -> str:
