@@ -91,9 +91,8 @@ class Notifying:
         if not rules.desktop:
             return
         async with self._turn:
-            if (
-                notice is None or notice.word == task.word == "clearance"
-            ):  # the sandbox's own notifier asks that, with its answers
+            # The sandbox's own notifier asks for clearance, with its answers.
+            if notice is None or notice.word == task.word == "clearance":
                 if self._bubbles is not None and (not task.unread or task.word not in ATTENTION):
                     await self._bubbles.withdraw(task.id)
                 return

@@ -37,9 +37,9 @@ MAX_HELD: Final = 64 * 1024 * 1024
 size is known."""
 MAX_UNWRITTEN: Final = 1000
 """Exchanges kept for a journal that cannot be written."""
-CLAIM_SECONDS: Final = 0.05
-"""How long other brokers may take over their claims: each takes well below a millisecond."""
-_CLAIMS: Final = "claims.lock"
+TURN_SECONDS: Final = 0.05
+"""How long a broker waits for its turn: each takes well below a millisecond."""
+_TURNS: Final = "turns.lock"
 _UNPRICED: Final = VaultRefusal(
     403,
     "unpriced_request",
@@ -192,7 +192,7 @@ class UsageMeter:
         if self._costs and wanted.background:
             return _UNPRICED
         try:
-            with self._claim():
+            with self._turn():
                 return self._release(route, wanted, origin, attempt)
         except LockTimeout:
             return budget_refusal(route, "other containers ask in the same moment; try again", later=True)
@@ -201,10 +201,10 @@ class UsageMeter:
             hint = error.hint if isinstance(error, TerokError) else None
             return VaultRefusal(503, "usage_unavailable", str(error), hint)
 
-    def _claim(self) -> AbstractContextManager[object]:
+    def _turn(self) -> AbstractContextManager[object]:
         if self._reach == "task":
             return nullcontext()
-        return FileLock(ensure_dir(shared_dir(self._wiring.journal)) / _CLAIMS, CLAIM_SECONDS)
+        return FileLock(ensure_dir(shared_dir(self._wiring.journal)) / _TURNS, TURN_SECONDS)
 
     def _release(
         self, route: Route, wanted: RequestEstimate, origin: Origin, attempt: int

@@ -92,7 +92,7 @@ def test_nothing_leaves_when_what_others_use_cannot_be_read(tmp_path: Path) -> N
     refusal = it.release(ROUTE, ASKED)
     assert isinstance(refusal, VaultRefusal) and refusal.reason == "usage_unavailable"
     other.rmdir()
-    lock = tmp_path / SHARED / "claims.lock"
+    lock = tmp_path / SHARED / "turns.lock"
     lock.unlink()
     lock.mkdir()
     refusal = it.release(ROUTE, ASKED)
