@@ -77,7 +77,8 @@ def furnish(root: Path) -> Path:
         (root / "usr/bin/node").chmod(0o755)
         shutil.copytree(Path(npm).resolve().parents[1], root / "usr/lib/node_modules/npm", symlinks=True)
         (root / "usr/bin/npm").symlink_to("../lib/node_modules/npm/bin/npm-cli.js")
-    for state in root.glob("home/*/.terok-dev/*/state"):  # the last run's /run had the passphrase of its vault
+    # The last run's /run had the passphrase of its vaults, and its /tmp the directories that its mirrors are named for.
+    for state in [*root.glob("home/*/.terok-dev/*/state"), *root.glob("home/*/.terok-dev/*/gw*")]:
         subprocess.run(["rm", "-rf", "--one-file-system", str(state)], check=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     superuser = pwd.struct_passwd(("root", "x", 0, 0, "", str(root / "srv"), "/bin/sh"))

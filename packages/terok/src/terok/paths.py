@@ -46,6 +46,11 @@ def controller_log() -> Path:
     return namespace_state_dir("controller.log")
 
 
+def tui_state() -> Path:
+    """Return the file in which the terminal interface keeps where a person was."""
+    return namespace_state_dir("tui.json")
+
+
 def panic_dir() -> Path:
     """Return the directory with the evidence of every panic."""
     return namespace_state_dir("panic")

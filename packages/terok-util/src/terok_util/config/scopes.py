@@ -19,7 +19,7 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 SECTIONS = frozenset(
     {
         *("agent", "budget", "controller", "credentials", "gate", "gate_server", "git", "hooks", "image", "network"),
-        *("notify", "paths", "presets", "run", "services", "shared", "shield", "ssh", "tasks", "vault"),
+        *("notify", "paths", "presets", "run", "services", "shared", "shield", "ssh", "tasks", "tui", "vault"),
     }
 )
 """The sections of all wheels. Each wheel reads its own; a name that none reads is refused."""

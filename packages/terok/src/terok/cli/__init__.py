@@ -8,12 +8,15 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line and return its exit code; without a command the terminal interface, on a terminal."""
+    import sys
+
     from terok_util import run_cli
 
     from terok.cli.tree import COMMANDS
 
-    return run_cli(COMMANDS, prog="terok", distribution="terok", argv=argv)
+    bare = "terok.cli.tui:tui" if sys.stdin.isatty() and sys.stdout.isatty() else None
+    return run_cli(COMMANDS, prog="terok", distribution="terok", argv=argv, bare=bare)
 
 
 def main_for_scripts(argv: Sequence[str] | None = None) -> int:

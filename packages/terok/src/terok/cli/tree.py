@@ -20,6 +20,7 @@ from terok.cli.top_tree import (
     UNDO,
     UNINSTALL,
 )
+from terok.cli.tui_tree import TUI
 from terok.cli.upkeep_tree import PANIC, SICKBAY, STORAGE, USAGE
 from terok.integrations.executor import AUTH
 
@@ -56,6 +57,7 @@ def _group(name: str, text: str, verbs: str) -> CommandDef:
 
 PROJECT = _group("project", "repositories with their settings, in which tasks run", "project_tree")
 TASK = _group("task", "run agents, and look after what they do", "task_tree")
+RACE = _group("race", "several attempts at one task, of which you keep one", "race_tree")
 OP = _group("op", "what was done that can be taken back", "operation_tree")
 CONFIG = _group("config", "settings: where they are, what they are, and why", "config_tree")
 IMAGE = _group("image", "images that tasks run in", "image_tree")
@@ -78,6 +80,7 @@ COMMANDS = CommandTree(
         PROJECT,
         STATUS,
         TASK,
+        RACE,
         LOGIN,
         ATTACH,
         REVIEW,
@@ -95,6 +98,7 @@ COMMANDS = CommandTree(
         STORAGE,
         SICKBAY,
         PANIC,
+        TUI,
         DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,

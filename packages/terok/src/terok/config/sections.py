@@ -212,6 +212,18 @@ class NotifySection(Documented):
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
+class TuiSection(Documented):
+    """`tui:` the terminal interface."""
+
+    theme: Annotated[str, OneOf("terminal", "blue-orange", "blue-orange-light")] = "terminal"
+    """Colors: the terminal's own, or blue and orange for dark and for light terminals."""
+    plain: bool = False
+    """Plain lines and numbered menus instead of a screen, as `--plain` does."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Keys by the name of their action, such as `stop: s`; `terok tui --keys` lists the actions."""
+
+
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class AboutSection(Documented):
     """`project:` about the project; its name is that of its directory."""
 
@@ -241,6 +253,7 @@ class HostFile(Common):
     tasks: HostTasksSection = HostTasksSection()
     controller: ControllerSection = ControllerSection()
     notify: NotifySection = NotifySection()
+    tui: TuiSection = TuiSection()
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from terok_util import lean_dataclass
 
 from terok.config.kept import kept
 from terok.config.layers import host_sources, resolve, stack_of
-from terok.config.sections import ControllerSection, HostTasksSection, NotifySection
+from terok.config.sections import ControllerSection, HostTasksSection, NotifySection, TuiSection
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,9 +16,10 @@ class Settings:
     tasks: HostTasksSection = HostTasksSection()
     controller: ControllerSection = ControllerSection()
     notify: NotifySection = NotifySection()
+    tui: TuiSection = TuiSection()
 
 
-KINDS = {kind.__name__: kind for kind in (Settings, HostTasksSection, ControllerSection, NotifySection)}
+KINDS = {kind.__name__: kind for kind in (Settings, HostTasksSection, ControllerSection, NotifySection, TuiSection)}
 
 
 def load_settings() -> Settings:
@@ -32,7 +33,7 @@ def load_settings() -> Settings:
         from terok.config.validation import checked, parse
 
         value = parse(resolve(stack_of(map(checked, sources))), HOST).product
-        return Settings(tasks=value.tasks, controller=value.controller, notify=value.notify)
+        return Settings(tasks=value.tasks, controller=value.controller, notify=value.notify, tui=value.tui)
 
     value: Settings = kept("settings", make, sources=sources, kinds=KINDS)
     return value

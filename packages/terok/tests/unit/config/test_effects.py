@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
-from terok.cli import events
+from terok.cli import events, tui
 from terok.cli.project import row
-from terok.config import Project, load_project, run_options, sandbox_config
+from terok.config import Project, load_project, load_settings, run_options, sandbox_config
 from terok.config.owners import HOST, PROJECT
 from terok.controller import act
 from terok.controller.limits import wait_for_reset
@@ -32,6 +32,8 @@ from terok.services.images import chosen, snippet_of
 from terok.services.operations import DAY
 from terok.services.retention import tidy
 from terok.store import Store
+from terok.tui.keymap import bound
+from terok.tui.theme import looks
 from terok_util import yaml
 
 from .conftest import Host
@@ -267,6 +269,9 @@ EFFECTS: dict[str, Effect] = {
     "notify.terminal": Effect(True, True, rings),
     "notify.command": Effect(["sh", "-c", "echo $TEROK_NOTIFY_STATE >$TEROK_ROOT/said"], "done\n", command_of_a_person),
     "notify.states": Effect(["done"], True, notice("done")),
+    "tui.theme": Effect("blue-orange", "#ffb000", lambda _: looks(load_settings().tui.theme)["needs"].color.name),
+    "tui.plain": Effect(True, "tui.plain", lambda _: tui._plain(option=False)),
+    "tui.keys": Effect({"stop": "z"}, "z", lambda _: bound(load_settings().tui.keys)["stop"]),
 }
 CASES = [(owners.file, key) for owners in (HOST, PROJECT) for key in owners.keys]
 

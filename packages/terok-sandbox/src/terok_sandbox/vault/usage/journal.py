@@ -6,7 +6,6 @@ A line torn by a crash is skipped. A file that has grown to MAX_BYTES is put tog
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import secrets
@@ -21,7 +20,6 @@ from terok_util import TerokError, atomic_write
 from terok_sandbox.audit import timestamp
 from terok_sandbox.errors import AuditError
 from terok_sandbox.values.limits import Limits, Whose
-from terok_sandbox.values.names import is_plain
 from terok_sandbox.vault.usage.rows import (
     NANO,
     Number,
@@ -59,13 +57,6 @@ def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
     if limits.wall_seconds is not None and elapsed >= limits.wall_seconds:
         return f"{elapsed:.0f} of {limits.wall_seconds:.0f} seconds have passed"
     return None
-
-
-def project_dir(base: Path, scope: str) -> Path:
-    """Return a project's directory below `base`."""
-    if not scope:
-        return base / "_"
-    return base / (scope if is_plain(scope) else f"_{hashlib.sha256(scope.encode()).hexdigest()[:24]}")
 
 
 def shared_dir(journal: Path) -> Path:

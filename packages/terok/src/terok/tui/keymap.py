@@ -1,0 +1,158 @@
+"""Every action of the terminal interface, once: its keys, its words, where it works, and the verb that does the same.
+
+Screens, footer, help, palette and the page in the documentation are made from this table. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from terok_util import UsageError, did_you_mean
+
+EVERYWHERE: Final = "everywhere"
+LISTS: Final = "lists"
+"""Screens with lines to move on."""
+TASKS: Final = "tasks"
+"""Screens on which tasks are chosen."""
+OUTPUTS: Final = "outputs"
+"""Screens that show an output."""
+
+
+class Action(NamedTuple):
+    """One thing that can be done.
+
+    `keys` are names of Textual, with commas between them. `words` stand in the footer, `help` in help and palette.
+    `where` names a screen, or a kind of screens. `verb` is the command of the command line that does the same, ""
+    for what only moves or shows. `weight` orders the footer; what has none is not in it.
+    """
+
+    name: str
+    keys: str
+    words: str
+    help: str
+    where: str
+    verb: str = ""
+    weight: int = 0
+
+
+KINDS: Final[Mapping[str, frozenset[str]]] = {
+    LISTS: frozenset(("inbox", "task", "output", "help")),
+    TASKS: frozenset(("inbox", "task")),
+    OUTPUTS: frozenset(("task", "output")),
+}
+"""The screens of each kind; a new screen is added to the kinds whose actions it has."""
+
+ACTIONS: Final = (
+    Action("down", "j,down", "down", "go to the next line", LISTS),
+    Action("up", "k,up", "up", "go to the line before", LISTS),
+    Action("page_down", "pagedown,ctrl+d", "page down", "go down by a page", LISTS),
+    Action("page_up", "pageup,ctrl+u", "page up", "go up by a page", LISTS),
+    Action("top", "g,home", "top", "go to the first line", LISTS),
+    Action("bottom", "G,end", "bottom", "go to the last line", LISTS),
+    Action("next_needing", "right_square_bracket", "next", "go to the next task that needs you", EVERYWHERE, "status"),
+    Action("previous_needing", "left_square_bracket", "previous", "go to the one before that needs you", EVERYWHERE),
+    Action("open", "enter", "open", "open the task, or fold the group", "inbox", "task show", 10),
+    Action("peek", "space", "peek", "show or hide what is known about the task", "inbox", "task status", 15),
+    Action("fold", "h,left", "fold", "fold the group, or unfold it", "inbox"),
+    Action("answer", "1,2,3,4,5,6,7,8,9", "answer", "give the answer with this number", TASKS, "task send"),
+    Action("reply", "r", "reply", "write to the agent: now if it listens, else as a follow-up", TASKS, "task send", 25),
+    Action("log", "l", "log", "show the output of the task", TASKS, "task logs", 30),
+    Action("review", "v", "review", "show what the task brings", TASKS, "review", 20),
+    Action("diff", "d", "diff", "show what has changed in the workspace", TASKS, "task diff"),
+    Action("promote", "P", "promote", "send what was reviewed to the upstream", TASKS, "promote"),
+    Action("reject", "J", "reject", "turn the work down with a note", TASKS, "reject"),
+    Action("why", "w", "why", "show all that speaks for the state", TASKS, "task why"),
+    Action("usage", "dollar_sign", "usage", "show requests, tokens and cost", TASKS, "task usage"),
+    Action("timeline", "T", "timeline", "show what has happened to the task", TASKS, "task timeline"),
+    Action("login", "t", "terminal", "open a terminal in the container", TASKS, "login", 65),
+    Action("stop", "x", "stop", "stop the task; its work stays", TASKS, "task stop", 35),
+    Action("restart", "R", "restart", "start the task again", TASKS, "task restart"),
+    Action("rename", "e", "rename", "give the task another name", TASKS, "task rename"),
+    Action("archive", "A", "archive", "remove the container, keep the record", TASKS, "task archive"),
+    Action("delete", "X", "delete", "delete the task; it can be brought back", TASKS, "task delete"),
+    Action("copy", "y", "copy", "copy the task's identifier", TASKS),
+    Action("mark", "m", "mark", "mark the task, for an action on several", "inbox"),
+    Action("mark_all", "M", "mark all", "mark everything that is shown, or nothing", "inbox"),
+    Action("filter", "slash", "filter", "show only the tasks that meet a filter", "inbox", "task list", 55),
+    Action("search", "slash", "search", "look for text in the output", OUTPUTS, "", 40),
+    Action("next_match", "full_stop", "next match", "go to the next place with the text", OUTPUTS, ""),
+    Action("previous_match", "comma", "previous match", "go to the place before with the text", OUTPUTS),
+    Action("follow", "f", "follow", "stay at the end of the output, or no longer", OUTPUTS, "", 45),
+    Action("raw", "b", "raw", "show the output byte for byte, or as a transcript", "task"),
+    Action("new", "n", "new", "start a task", EVERYWHERE, "task run", 50),
+    Action(
+        "undo", "u", "undo", "take back the last thing that was deleted, archived or rejected", EVERYWHERE, "undo", 60
+    ),
+    Action("operations", "U", "operations", "show what can be taken back", EVERYWHERE, "op log"),
+    Action("sickbay", "H", "sickbay", "look for what is wrong", EVERYWHERE, "sickbay"),
+    Action("command", "colon", "command", "run any command of terok", EVERYWHERE),
+    Action("palette", "ctrl+p", "palette", "choose from everything that can be done", EVERYWHERE),
+    Action("panic", "exclamation_mark", "panic", "cut everything off; asks for the word", EVERYWHERE, "panic"),
+    Action("back", "escape", "back", "go back, or out of what is being typed", EVERYWHERE, "", 70),
+    Action("quit", "q", "quit", "leave; tasks go on", EVERYWHERE),
+    Action("help", "question_mark", "more", "show every key of this screen", EVERYWHERE, "tui", 1),
+)
+"""The table. Where two actions of a screen have one key, a test fails."""
+NAMES: Final = tuple(action.name for action in ACTIONS)
+_SIGNS: Final = {
+    "right_square_bracket": "]",
+    "left_square_bracket": "[",
+    "slash": "/",
+    "colon": ":",
+    "dollar_sign": "$",
+    "exclamation_mark": "!",
+    "question_mark": "?",
+    "full_stop": ".",
+    "comma": ",",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+}
+"""The signs that a person reads for the names of Textual."""
+
+
+def actions_of(screen: str) -> tuple[Action, ...]:
+    """Return what can be done on a screen."""
+    return tuple(
+        action
+        for action in ACTIONS
+        if action.where in (screen, EVERYWHERE) or screen in KINDS.get(action.where, frozenset())
+    )
+
+
+def shown_key(keys: str) -> str:
+    """Return the first of an action's keys as a person reads it."""
+    first = keys.split(",", 1)[0]
+    return _SIGNS.get(first, first.replace("ctrl+", "^"))
+
+
+def shown_keys(keys: str) -> str:
+    """Return all keys of an action as a person reads them."""
+    names = keys.split(",")
+    if names == [str(number) for number in range(1, 10)]:
+        return "1-9"
+    return " ".join(shown_key(name) for name in names)
+
+
+def bound(rebound: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys of every action, those that a person has chosen in place of ours.
+
+    UsageError for an action that there is none of, and for a key that two actions of one screen would have.
+    """
+    for name in rebound:
+        if name not in NAMES:
+            hint = did_you_mean(name, NAMES, "`terok tui --keys` lists the actions")
+            raise UsageError(f"tui.keys: there is no action {name!r}", hint=hint)
+    keys = {action.name: rebound.get(action.name, action.keys) for action in ACTIONS}
+    for screen in sorted({screen for kind in KINDS.values() for screen in kind}):
+        taken: dict[str, str] = {}
+        for action in actions_of(screen):
+            for key in keys[action.name].split(","):
+                if key in taken:
+                    raise UsageError(
+                        f"tui.keys: {key} would be {taken[key]} and {action.name} on the screen {screen}",
+                        hint="choose another key; `terok tui --keys` lists those that are taken",
+                    )
+                taken[key] = action.name
+    return keys

@@ -1,0 +1,38 @@
+"""Opening the terminal interface, and going on in this terminal with what it was left for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from terok_util.process import exec_replace
+
+from terok.config import load_settings
+from terok.tui.background.kept import keep_place, kept_place
+from terok.tui.background.opening import PROGRAM
+from terok.tui.keymap import bound
+
+_AND_BACK = """\
+python=$1 main=$2; shift 2
+"$python" -P -c "$main" "$@" || { printf 'enter goes back '; read -r _; }
+exec "$python" -P -c "$main" tui
+"""
+
+
+def run() -> int:
+    """Show the terminal interface until it is left."""
+    from terok.tui.app import TerokApp
+    from terok.tui.driver import QuietDriver
+
+    settings = load_settings().tui
+    app = TerokApp(kept_place(), bound(settings.keys), theme=settings.theme, driver=QuietDriver)
+    words = app.run()
+    keep_place(app.place)
+    if words:
+        become(words)
+    return app.return_code or 0
+
+
+def become(words: Sequence[str]) -> None:
+    """Run a command of terok in this terminal, and come back when it has ended."""
+    exec_replace(["sh", "-c", _AND_BACK, "sh", sys.executable, PROGRAM[-1], *words])

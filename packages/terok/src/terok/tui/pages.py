@@ -1,0 +1,27 @@
+"""The screens that can be opened, in one table: a new screen is a file in `screens` and a line here."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Page(NamedTuple):
+    """A screen: its name, the class that is imported when it is opened, and the action that opens it.
+
+    The action's key comes from the keymap; for a task `verb` is what is shown while there is no screen for it.
+    """
+
+    name: str
+    screen: str
+    action: str
+
+
+PAGES: Final = (
+    Page("inbox", "terok.tui.screens.inbox:InboxScreen", ""),
+    Page("task", "terok.tui.screens.task:TaskScreen", "open"),
+    Page("output", "terok.tui.screens.output:OutputScreen", ""),
+    Page("help", "terok.tui.screens.help:HelpScreen", "help"),
+    Page("palette", "terok.tui.screens.palette:PaletteScreen", "palette"),
+)
+"""The table. `action` is the name in the keymap of what opens the screen, "" for one that others open."""
+OPENED_BY: Final = {page.action: page for page in PAGES if page.action}

@@ -1,0 +1,67 @@
+"""The part of the program that screens use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.style import Style
+
+    from terok.tui.background.latest import Latest
+    from terok.tui.background.output import Output
+    from terok.tui.views.inbox import Place
+    from terok.tui.views.world import World
+
+
+class Program(Protocol):
+    """Everything that a screen may ask for. Nothing here waits: what takes time is done in threads."""
+
+    world: World
+    place: Place
+    keys: Mapping[str, str]
+    looks: dict[str, Style]
+    latest: Latest
+
+    def act(
+        self,
+        words: str,
+        job: Callable[[Any], Any],
+        tasks: Sequence[str] = (),
+        *,
+        then: Callable[[Any], str | None] | None = None,
+    ) -> None:
+        """Have a job of the use cases of tasks done, shown at the tasks as `words`; `then` says what to tell of it."""
+
+    def read(self, words: str, job: Callable[[Callable[[str], None]], Any], then: Callable[[Any], Any]) -> None:
+        """Have a job done in a thread, and its result passed on in the loop; an error is shown."""
+
+    def open_page(self, name: str, **values: Any) -> None:
+        """Open a screen of the table in `pages`."""
+
+    def run_verb(self, *words: str) -> None:
+        """Show the output of a command of terok."""
+
+    def run_line(self, line: str) -> None:
+        """Show the output of a command that a person has written."""
+
+    def output(self, words: Sequence[str]) -> Output:
+        """Start a command of terok whose output is to be shown."""
+
+    def open_terminal(self, *words: str) -> None:
+        """Run a command of terok that needs a terminal."""
+
+    def create_task(self, project: str, prompt: str) -> None:
+        """Start a task."""
+
+    def undo(self) -> None:
+        """Take back the last operation."""
+
+    def watch_ages(self, since: Sequence[float]) -> None:
+        """Have the screen drawn again when an age that it shows changes."""
+
+    def tell_window(self) -> None:
+        """Set the title of the terminal's window."""
+
+    def leave(self) -> None:
+        """Leave, unless something is under way that a person should know of."""

@@ -1,0 +1,222 @@
+"""The base of every screen: header, a line for notes, a line to write in, footer, and the actions that work anywhere.
+
+A screen is a subclass with a `NAME` that stands in the keymap. It gives `body`, draws in `draw` whenever the world has
+changed, and has a method `do_<action>` for each of its actions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from terok.tui.views.footer import footer
+from terok.tui.views.header import header
+from terok.tui.views.inbox import next_needing
+from terok.tui.views.text import Line, Span, cropped, said
+from terok.tui.widgets.ask import Ask, Question
+from terok.tui.widgets.lines import Bar
+
+if TYPE_CHECKING:
+    from terok.model.task import Task
+    from terok.tui.program import Program
+    from terok.tui.views.world import World
+
+
+class Page(Screen[None], inherit_bindings=False):
+    """A screen of the terminal interface."""
+
+    NAME: ClassVar[str] = ""
+    AUTO_FOCUS: ClassVar[str | None] = "Lines"
+    DEFAULT_CSS = """
+    Page { background: ansi_default; layout: vertical; }
+    Page #note { height: 1; display: none; }
+    """
+
+    @property
+    def terok(self) -> Program:
+        """The program."""
+        return cast("Program", self.app)
+
+    @property
+    def world(self) -> World:
+        """Everything that is known."""
+        return self.terok.world
+
+    def body(self) -> Iterable[Widget]:
+        """Return the widgets between header and footer."""
+        return ()
+
+    def title_text(self) -> str:
+        """Return what the header calls this screen; "" for the inbox."""
+        return ""
+
+    def draw(self) -> None:
+        """Draw everything anew from the world; called when it has changed, and when the screen comes to the front."""
+
+    def here(self) -> str:
+        """Return the task that this screen is about, "" for none."""
+        return ""
+
+    def idle(self) -> dict[str, str]:
+        """Return the actions that cannot be done now, each with the reason that its key shows."""
+        return {}
+
+    def compose(self) -> ComposeResult:
+        """Put the parts below one another."""
+        yield Bar(id="head")
+        yield from self.body()
+        yield Bar(id="note")
+        yield Ask()
+        yield Bar(id="foot")
+
+    def on_mount(self) -> None:
+        """Draw for the first time."""
+        self.redraw()
+
+    def on_screen_resume(self) -> None:
+        """Draw what has happened while another screen was in front."""
+        self.redraw()
+
+    def on_resize(self) -> None:
+        """Draw for the new size."""
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw header, footer and body."""
+        if not self.is_mounted:
+            return
+        world, title, idle = self.world, self.title_text(), self.idle()
+        self.query_one("#head", Bar).show(lambda cells: [header(world, cells, title=title)])
+        keys = self.terok.keys
+        self.query_one("#foot", Bar).show(lambda cells: [footer(self.NAME, keys, cells, idle=idle)])
+        self.draw()
+
+    def note(self, text: str, *, hint: str = "", error: bool = False) -> None:
+        """Show a line above the footer until the next key; an error with what to do about it."""
+        line: list[Span] = [said(text, "error" if error else "bold")] if text else []
+        if hint:
+            line += [Span("  "), said(hint)]
+        self._show_note(tuple(line))
+
+    def _show_note(self, line: Line) -> None:
+        bar = self.query_one("#note", Bar)
+        bar.display = bool(line)
+        bar.show(lambda cells: [cropped(line, cells)])
+
+    def action_do(self, name: str, *values: Any) -> None:
+        """Do what a key stands for, or say why that is not possible."""
+        self._show_note(())
+        if reason := self.idle().get(name):
+            self.note(reason, error=True)
+            return
+        getattr(self, f"do_{name}")(*values)
+
+    def ask(self, words: str, done: Callable[[str], Any], **more: Any) -> None:
+        """Ask for a line of text."""
+        self.query_one(Ask).ask(Question(words, done, **more))
+
+    def confirm(self, words: str, then: Callable[[], Any]) -> None:
+        """Ask whether something is to be done: Enter does it, Esc does not."""
+        self.ask(f"{words}? enter does it, esc does not", lambda _: then())
+
+    def on_ask_closed(self) -> None:
+        """Give the keys back to the body, unless the answer has led to the next question."""
+        if not self.query_one(Ask).asking:
+            self.focus_body()
+
+    def focus_body(self) -> None:
+        """Give the keys to the body."""
+        found = list(self.query(self.AUTO_FOCUS or "Lines"))
+        self.set_focus(found[0] if found else None)
+
+    # Actions that work on every screen.
+
+    def do_back(self) -> None:
+        """Go back to the screen before."""
+        if len(self.app.screen_stack) > 1:
+            self.app.pop_screen()
+
+    def do_quit(self) -> None:
+        """Leave; what is under way is named once before."""
+        self.terok.leave()
+
+    def do_help(self) -> None:
+        """Show every key of this screen."""
+        self.terok.open_page("help", of=self.NAME)
+
+    def do_palette(self) -> None:
+        """Let everything be chosen by name."""
+        self.terok.open_page("palette", of=self)
+
+    def do_next_needing(self, step: int = 1) -> None:
+        """Go to the next task that needs a person."""
+        task = next_needing(self.world.tasks.values(), self.here(), step)
+        if task is None:
+            self.note("nothing needs you")
+        else:
+            self.go_to(task)
+
+    def do_previous_needing(self) -> None:
+        """Go to the one before."""
+        self.do_next_needing(-1)
+
+    def go_to(self, task: Task) -> None:
+        """Show a task on this screen or, where that is not possible, on its own."""
+        self.terok.open_page("task", task=task.id)
+
+    def do_command(self) -> None:
+        """Run any command of terok, and show what it says."""
+
+        def run(text: str) -> None:
+            if text.strip():
+                self.terok.run_line(text)
+
+        self.ask("terok", run, hint="any command, such as: project list")
+
+    def do_new(self) -> None:
+        """Start a task: the project first, then what is to be done."""
+        projects = sorted({task.project for task in self.world.tasks.values()})
+        here = self.world.tasks.get(self.here())
+        first = here.project if here is not None else projects[0] if projects else ""
+        self.ask("new task in project", self._ask_prompt, text=first, hint="the name of a project")
+
+    def _ask_prompt(self, project: str) -> None:
+        if project.strip():
+            self.ask(
+                f"{project.strip()}:",
+                lambda prompt: self.terok.create_task(project.strip(), prompt),
+                hint="what is to be done; nothing for a terminal with the agent",
+            )
+
+    def do_undo(self) -> None:
+        """Take back the last thing that can be."""
+        self.terok.undo()
+
+    def do_operations(self) -> None:
+        """Show what can be taken back."""
+        self.terok.run_verb("op", "log")
+
+    def do_sickbay(self) -> None:
+        """Look for what is wrong."""
+        self.terok.run_verb("sickbay")
+
+    def do_panic(self) -> None:
+        """Cut everything off, after the word was typed."""
+
+        def sure(text: str) -> None:
+            if text.strip() == "panic":
+                self.terok.run_verb("panic", "--yes")
+            else:
+                self.note("nothing was cut off")
+
+        self.ask("type the word panic, to cut every container off:", sure)
+
+    @staticmethod
+    def now() -> float:
+        """Return the time, in seconds since the epoch."""
+        return time.time()

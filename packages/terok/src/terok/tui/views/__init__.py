@@ -1,0 +1,1 @@
+"""Views: everything that is shown, as values of pure functions without Textual."""

@@ -1,0 +1,110 @@
+"""The line in which a person writes: a filter, a reply, a name, a command, or a confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+Answer = Callable[[str], Any]
+
+
+class Question(NamedTuple):
+    """A question: the words before the line, what it holds at first, and who takes the answer.
+
+    `changed` takes every text on the way. `other` is what Alt+Enter does instead, in words for the placeholder.
+    """
+
+    words: str
+    done: Answer
+    text: str = ""
+    changed: Answer | None = None
+    other: Answer | None = None
+    cancelled: Callable[[], Any] | None = None
+    hint: str = ""
+
+
+NOTHING: Final = Question("", lambda text: None)
+
+
+class Ask(Horizontal):
+    """One line at the bottom, hidden while nothing is asked."""
+
+    DEFAULT_CSS = """
+    Ask { height: 1; display: none; }
+    Ask Static { width: auto; text-style: bold; }
+    Ask Input { width: 1fr; height: 1; border: none; padding: 0; background: ansi_default; }
+    Ask Input:focus { border: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", show=False),
+        Binding("alt+enter", "other", show=False),
+    ]
+
+    class Closed(Message):
+        """The line is no longer there."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.question = NOTHING
+
+    def compose(self) -> ComposeResult:
+        """Make the two parts of the line."""
+        yield Static(Content(""))
+        yield Input()
+
+    def on_mount(self) -> None:
+        """Keep the cursor from blinking: that would wake the program twice a second."""
+        self.query_one(Input).cursor_blink = False
+
+    def ask(self, question: Question) -> None:
+        """Ask a question; one that is open is cancelled."""
+        if self.question is not NOTHING:
+            self.action_cancel()
+        self.question = question
+        self.query_one(Static).update(Content(f"{question.words} "))
+        line = self.query_one(Input)
+        line.value = question.text
+        line.cursor_position = len(question.text)
+        line.placeholder = question.hint
+        self.display = True
+        line.focus()
+
+    @property
+    def asking(self) -> bool:
+        """Whether a question is open."""
+        return self.question is not NOTHING
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Pass on what is written so far."""
+        event.stop()
+        if self.question.changed is not None:
+            self.question.changed(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Pass the answer on."""
+        event.stop()
+        self._close(self.question.done)
+
+    def action_other(self) -> None:
+        """Pass the answer on to the other one who can take it."""
+        if self.question.other is not None:
+            self._close(self.question.other)
+
+    def action_cancel(self) -> None:
+        """Close the line without an answer."""
+        cancelled = self.question.cancelled
+        self._close(lambda text: cancelled() if cancelled is not None else None)
+
+    def _close(self, then: Answer) -> None:
+        text = self.query_one(Input).value
+        self.question = NOTHING
+        self.display = False
+        self.post_message(self.Closed())
+        then(text)

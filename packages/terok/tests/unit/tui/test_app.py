@@ -1,0 +1,181 @@
+"""The program with real keys on a real database; its loop does nothing that can wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from terok.model.facts import Process
+from terok.services import Tasks
+from terok.store import Store
+
+from .conftest import ASKS, QUEUED, WORKS, grid, populate, until
+
+
+async def ready(pilot):
+    await until(pilot, lambda: pilot.app.world.loaded and "terok  " in grid(pilot.app))
+
+
+def fail(task_id):
+    with Store() as store, store.write() as writer:
+        writer.end(task_id, 1)
+        writer.observe(task_id, process=Process(time.time(), "podman", "exited", 1))
+
+
+def follow_ups(task_id):
+    with Store() as store:
+        return [one.text for one in store.follow_ups(task_id)]
+
+
+async def test_the_inbox_shows_every_group_and_what_is_asked(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "1 yes   2 no   3 ask first" in grid(app))
+        shown = grid(app)
+        assert "terok  3 need you  1 to review  1 working  1 waiting  3 done" in shown
+        heads = [line for line in shown.split("\n") if line.isupper()]
+        assert heads == ["NEEDS YOU", "TO REVIEW", "WORKING", "WAITING", "DONE  3"]
+
+
+async def test_news_are_drawn_and_the_cursor_stays_with_its_task(tui, source):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "j", "j", "j")
+        assert app.place.at == WORKS
+        await asyncio.to_thread(fail, WORKS)
+        source.tell()
+        await until(pilot, lambda: app.world.tasks[WORKS].word == "failed")
+        await until(
+            pilot, lambda: app.place.at == QUEUED
+        )  # what failed is in a folded group: its neighbor has the cursor
+        assert "DONE  4" in grid(app)
+
+
+async def test_next_that_needs_me_goes_around_and_also_in_a_task(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        seen = []
+        for _ in range(5):
+            await pilot.press("right_square_bracket")
+            seen.append(app.place.at)
+        assert seen[4] == seen[0] and len(set(seen)) == 4
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query("Log"))
+        before = app.screen.here()
+        await pilot.press("right_square_bracket")
+        assert app.screen.here() != before
+
+
+async def test_a_filter_is_applied_as_it_is_written_and_a_wrong_one_is_said(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash", *"p:api")
+        await until(pilot, lambda: "refactor-db" not in grid(app) and "lint-fixes" in grid(app))
+        await pilot.press(*["backspace"] * 5, *"s:nonsense")
+        await until(pilot, lambda: "invalid" in grid(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "refactor-db" in grid(app))
+        assert app.place.filter == ""
+
+
+async def test_stopping_is_shown_at_once_and_taken_back_with_the_error(tui, monkeypatch):
+    populate()
+
+    def refuse(self, task, **_):
+        raise TimeoutError(110, "podman does not answer")
+
+    monkeypatch.setattr(Tasks, "stop", refuse)
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.screen.go_to(app.world.tasks[WORKS])
+        await pilot.press("x")
+        assert "stop " in grid(app) and app.world.pending == {}
+        await pilot.press("enter")
+        await until(pilot, lambda: "podman does not answer" in grid(app))
+        assert app.world.pending == {}
+
+
+async def test_a_task_is_deleted_with_two_gestures_and_brought_back(tui, source):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.screen.go_to(app.world.tasks[QUEUED])
+        await pilot.press("X", "escape")
+        assert QUEUED in app.world.tasks
+        await pilot.press("X", "enter")
+        await until(pilot, lambda: not app.works.open)
+        source.tell()
+        await until(pilot, lambda: QUEUED not in app.world.tasks)
+        await pilot.press("u")
+        await until(pilot, lambda: QUEUED in app.world.tasks)
+
+
+async def test_a_follow_up_is_written_for_a_headless_task(tui, source):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.screen.go_to(app.world.tasks[WORKS])
+        await pilot.press("r", *"and[then]", "enter")
+        await until(pilot, lambda: "waits until its turn has ended" in grid(app))
+        assert await asyncio.to_thread(follow_ups, WORKS) == ["and[then]"]
+
+
+async def test_a_question_that_follows_another_has_the_keys(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("n", *"web", "enter")
+        await pilot.pause(0.05)
+        await pilot.press(*"XnA")
+        assert "XnA" in grid(app)
+
+
+async def test_help_and_palette_have_every_action_of_the_screen(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(100, 60)) as pilot:
+        await ready(pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "On this screen (inbox)" in grid(app))
+        assert "stop the task; its work stays" in grid(app)
+        await pilot.press("escape", "ctrl+p")
+        await until(pilot, lambda: "what do you want to do?" in grid(app))
+        await pilot.press(*"task resto")
+        await until(pilot, lambda: "terok task restore" in grid(app))
+
+
+async def test_a_key_can_be_bound_anew(tui):
+    populate()
+    app = tui(keys={"down": "z"})
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        before = app.place.at
+        await pilot.press("j")
+        assert app.place.at == before
+        await pilot.press("z")
+        assert app.place.at != before
+
+
+@pytest.mark.parametrize("size", [(60, 10), (40, 8), (24, 6)])
+async def test_a_small_terminal_still_shows_names_and_keys(tui, size):
+    populate()
+    app = tui()
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.screen.query("Log"))
+        await pilot.press("escape", "g")
+        assert any(name in grid(app) for name in ("fix-auth", "fix-")) and ASKS in app.world.tasks
