@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.launch.resources import project_dir
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar, UsageWiring, VaultWiring
 from terok_sandbox.values.limits import Budget
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.usage.journal import project_dir
 
 PROGRAM = """
 import socket, sys

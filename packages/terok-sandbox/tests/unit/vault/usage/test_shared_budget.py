@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from terok_sandbox.launch.resources import project_dir
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.facts import BudgetFact, Fact
 from terok_sandbox.values.limits import Limits
@@ -17,7 +18,7 @@ from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import parse_routes
 from terok_sandbox.vault.usage.answers import Usage
 from terok_sandbox.vault.usage.budget import NEAR
-from terok_sandbox.vault.usage.journal import SHARED, UsageJournal, project_dir
+from terok_sandbox.vault.usage.journal import SHARED, UsageJournal
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.observation import NO_ORIGIN, Entry, ObservedRequest
 from terok_sandbox.vault.usage.request_estimate import RequestEstimate
