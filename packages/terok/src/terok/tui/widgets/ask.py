@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input, Static
 
@@ -74,12 +75,19 @@ class Ask(Horizontal):
         line.cursor_position = len(question.text)
         line.placeholder = question.hint
         self.display = True
-        line.focus()
+        self.screen.set_focus(line)
 
     @property
     def asking(self) -> bool:
         """Whether a question is open."""
         return self.question is not NOTHING
+
+    def take(self, event: Key) -> bool:
+        """Write a key that was pressed before the line had the keys; returns whether it belongs here."""
+        if not self.asking or not event.is_printable or event.character is None:
+            return False
+        self.query_one(Input).insert_text_at_cursor(event.character)
+        return True
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Pass on what is written so far."""
