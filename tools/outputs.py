@@ -93,6 +93,25 @@ FACT = by_name(OPEN) | {"description": "a fact of the activity feed: kind, at, a
 BUDGET = record(on_limit=TEXT, limits=rows(FACT))
 CREDENTIAL = of(f"{_BOX}.vault.store:CredentialRow")
 
+RACE = record(of("terok.model.race:Race", created=TIME, trashed=maybe(TIME)), short=TEXT)
+ATTEMPT = record(
+    of(
+        "terok.model.race:Standing",
+        fate=words("here", "archived", "deleted"),
+        size=maybe(of("terok.model.changes:Size")),
+        check=of("terok.model.race:Check"),
+        cost=maybe(NUMBER | {"description": "US dollars; null if it is not known"}),
+    ),
+    short=TEXT,
+    judgeable=YES_NO | {"description": "it has ended with work that its check, if there is one, has found right"},
+)
+BOARD = record(
+    race=RACE,
+    attempts=rows(ATTEMPT),
+    least=by_name(rows(WHOLE)) | {"description": "by column the attempts with the least, of those that can be judged"},
+    shared=rows(record(path=TEXT, attempts=rows(WHOLE))),
+)
+
 OUTPUTS: dict[str, Shape | Lines] = {
     "status": either(
         record(needing=WHOLE, counts=by_name(WHOLE), tasks=rows(TASK)),
@@ -154,6 +173,12 @@ OUTPUTS: dict[str, Shape | Lines] = {
     "task usage": record(of(f"{_RUN}.runner.result:TokenUse"), task=TEXT),
     "task audit": Lines(ROW),
     **{f"task {verb}": DONE for verb in ("stop", "restart", "revoke-credentials", "archive", "restore", "delete")},
+    "race run": BOARD,
+    "race list": rows(record(RACE, attempts=WHOLE, tasks=rows(TEXT))),
+    "race show": either(BOARD, record(race=TEXT, attempts=rows(WHOLE), diff=TEXT)),
+    "race keep": record(race=TEXT, task=TEXT, target=TEXT, archived=rows(TEXT), operation=WHOLE),
+    "race stop": DONE,
+    "race delete": record(race=TEXT, operation=WHOLE),
     "review": either(
         rows(
             record(

@@ -80,6 +80,7 @@ with lazy_imports(globals()):
     from terok_executor.image.storage import remove_images as remove_images
     from terok_executor.image.storage import stored_images as stored_images
     from terok_executor.integrations.sandbox import check_setup as check_setup
+    from terok_executor.launch.command_task import CommandRequest as CommandRequest
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation

@@ -51,6 +51,10 @@ with lazy_imports(globals()):
     from terok_sandbox.gate.layout import mirror_path as mirror_path
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
     from terok_sandbox.gate.new_work import NewWork as NewWork
+    from terok_sandbox.gate.review import ReviewedBranch as ReviewedBranch
+    from terok_sandbox.gate.review_handlers import page_text as page_text
+    from terok_sandbox.gate.review_handlers import review_document as review_document
+    from terok_sandbox.gate.review_handlers import write_sarif as write_sarif
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
@@ -67,6 +71,7 @@ with lazy_imports(globals()):
     from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
     from terok_sandbox.launch.resources import allocate_per_container_resources as allocate_per_container_resources
     from terok_sandbox.launch.resources import make_sidecar as make_sidecar
+    from terok_sandbox.launch.resources import project_dir as project_dir
     from terok_sandbox.launch.spec import LifecycleHooks as LifecycleHooks
     from terok_sandbox.launch.spec import RunSpec as RunSpec
     from terok_sandbox.launch.spec import Wiring as Wiring
@@ -140,7 +145,6 @@ with lazy_imports(globals()):
     from terok_sandbox.vault.tokens import TokenShape as TokenShape
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
-    from terok_sandbox.vault.usage.journal import project_dir as project_dir
     from terok_sandbox.vault.usage.journal import read_usage as read_usage
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT

@@ -9,12 +9,14 @@ TerokError
 │   ├── BadName         a name breaks the rules for names
 │   ├── UnknownTask     an address fits no task
 │   ├── AmbiguousTask   an address fits several
+│   ├── UnknownRace     an address fits no race, or several
 │   ├── FilterError     a filter cannot be understood
 │   └── UnknownProject  there is no project, preset or key of this name
 ├── StoreError          the database cannot be used (exit 1)
 │   ├── StoreBusy       another process held it for too long (exit 73)
 │   ├── StoreDamaged    it is damaged, or something else (exit 74)
 │   └── StoreNewer      a newer version wrote it (exit 4)
+├── MalformedDiff       git's answer about a change cannot be read (exit 1)
 ├── TaskError           something could not be done to a task (exit 1)
 │   └── TaskBusy        something else is being done to it (exit 73)
 ├── ProjectError        a project cannot be used, made or removed (exit 1)
@@ -56,6 +58,10 @@ class UnknownTask(UsageError):
 
 class AmbiguousTask(UsageError):
     """Several tasks have this address; the message lists them."""
+
+
+class UnknownRace(UsageError):
+    """No race, or no attempt of it, has this address, or several have."""
 
 
 class FilterError(UsageError):
@@ -110,3 +116,7 @@ class TaskBusy(TaskError):
     """Something else is being done to the task at this moment, or it runs."""
 
     exit_code: ClassVar[int] = 73
+
+
+class MalformedDiff(TerokError):
+    """The text that git has answered a question about a change with is not a diff."""

@@ -82,7 +82,8 @@ def start_agent(
     source: Mirrored | None = None
     seed: Path | None = None
     if task.repo is not None and request.gate:
-        source = mirror(config, task.repo, task.scope, request.branch, on_line, request.default_branch)
+        wanted = (request.branch, on_line, request.default_branch, request.start)
+        source = mirror(config, task.repo, task.scope, *wanted)
         seed = source.gate.seed(clone_cache_dir()) if not request.sealed else None
     references = copy_references(config, task.scope, request.references, on_line)
     record = make_record(

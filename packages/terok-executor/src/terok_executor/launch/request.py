@@ -80,7 +80,8 @@ class LaunchRequest:
     """Options that an agent's run and a sidecar tool's run have in common.
 
     `repo` is a directory or an address to clone; without `gate` the container clones the upstream itself, and its
-    commits stay in it. New work starts from `default_branch` (None: the upstream's own). `timeout` is in seconds.
+    commits stay in it. New work starts from `default_branch` (None: the upstream's own) or, where several are to begin
+    alike, from the commit `start` that the mirror has. `timeout` is in seconds.
     `project_id` and `task_id` say whose container it is, and `dossier_path` names a JSON file with texts about it. An
     `ephemeral` container is removed when it ends.
     """
@@ -88,6 +89,7 @@ class LaunchRequest:
     repo: str | None
     branch: str | None = None
     default_branch: str | None = None
+    start: str | None = None
     gate: bool = True
     name: str | None = None
     timeout: int = DEFAULT_TIMEOUT
@@ -195,6 +197,7 @@ class LaunchOptions(OwnerOptions, total=False):
 
     branch: str | None
     default_branch: str | None
+    start: str | None
     gate: bool
     name: str | None
     timezone: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,6 +25,7 @@ from terok_executor.integrations.sandbox import (
     Sandbox,
     SandboxConfig,
     resolve_repo,
+    run_git,
     seed_workspace,
     uncommitted,
 )
@@ -32,6 +34,7 @@ from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_r
 from terok_executor.paths import clone_cache_dir, task_dir
 
 MAX_NOTES = 5
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +53,38 @@ def mirror(
     branch: str | None,
     on_line: OnLine,
     default_branch: str | None = None,
+    start: str | None = None,
 ) -> Mirrored:
     """Bring the repository's mirror up to date and report what matters to a person who starts on `branch`.
 
-    `default_branch` replaces the upstream's own; RequestError if there is no such branch.
+    `default_branch` replaces the upstream's own; RequestError if there is no such branch. A mirror that has the commit
+    `start` is taken as it is, wherever the upstream is by now; RequestError if the upstream does not bring it either.
     """
     gate = GitGate(
         scope, base=config.gate_base_path, upstream=repo.address, default_branch=default_branch, config=config
     )
+    if start is not None and _holds(gate, start):
+        return Mirrored(gate, gate.branch_heads(), start)
     on_line(f"mirroring {repo.address}")
     synced = gate.sync()
     if default_branch is not None and synced.start is None:
         raise RequestError(f"{repo.address} has no branch {default_branch}", hint="name one that it has")
+    if start is not None and not _holds(gate, start):
+        raise RequestError(f"{repo.address} has no commit {safe_text(start, limit=80)}", hint="start from one it has")
     heads = gate.branch_heads()
     for note in (*_sync_notes(synced, scope), *_start_notes(gate, synced, heads, branch)):
         on_line(f"note: {safe_text(note)}")
     if repo.kind == "path" and (changed := uncommitted(Path(repo.address))):
         names = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
         on_line(f"note: what is not committed in {safe_text(repo.address)} stays there: {safe_text(names, limit=300)}")
-    return Mirrored(gate, heads, synced.start)
+    return Mirrored(gate, heads, start or synced.start)
+
+
+def _holds(gate: GitGate, commit: str) -> bool:
+    """Whether a mirror is there and has a commit, given by its whole identifier."""
+    if _COMMIT.fullmatch(commit) is None or not gate.path.exists():
+        return False
+    return run_git("cat-file", "-e", f"{commit}^{{commit}}", git_dir=gate.path, check=False).returncode == 0
 
 
 def copy_references(

@@ -57,7 +57,9 @@ def start_tool(
         require_credential(config, provider, request.credential_set)
     image = image or ImageBuilder(request.base_image, request.family, on_line=on_line).build_sidecar(tool)
     source = (
-        mirror(config, task.repo, task.scope, request.branch, on_line, request.default_branch) if request.gate else None
+        mirror(config, task.repo, task.scope, request.branch, on_line, request.default_branch, request.start)
+        if request.gate
+        else None
     )
     record = make_record(
         task,

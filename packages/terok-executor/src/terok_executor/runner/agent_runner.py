@@ -28,6 +28,7 @@ from terok_executor.integrations.sandbox import (
 )
 from terok_executor.launch.agent_task import start_agent
 from terok_executor.launch.check import find_frontend
+from terok_executor.launch.command_task import CommandRequest, run_command
 from terok_executor.launch.prepared import PreparedOptions, prepared_spec
 from terok_executor.launch.request import AgentRequest, RunOptions, ToolOptions, ToolRequest, agent_request
 from terok_executor.launch.resume import hand_over, resume
@@ -241,6 +242,10 @@ class AgentRunner(ContainerCare):
         except GpuConfigError as error:
             raise BuildError(error.message, hint=error.hint) from error
         return spec.container_name
+
+    def run_command(self, request: CommandRequest, on_line: Callable[[str], None]) -> int | None:
+        """Run a command on a commit in a container of its own, as `launch.command_task.run_command` does."""
+        return run_command(self.sandbox, self.roster, request, on_line)
 
     def resume(self, name: str, *, prompt: str) -> RunRecord:
         """Start an exited container with a new prompt in the same conversation; `follow` waits for its end."""

@@ -78,10 +78,16 @@ class ContainerCare:
         a restart, because the output of the earlier run has a marker too.
         """
         with stopped_on_failure(self.sandbox, name):
-            if self.sandbox.stream_logs(name, timeout, lambda line: marker in line, since=since):
+            if self.becomes_ready(name, timeout=timeout, marker=marker, since=since):
                 return
             last = safe_text(self.runtime.container(name).logs(tail=3), limit=400)
             raise ExecutorError(f"container {name} did not get ready: {last}", hint=f"see `terok-executor logs {name}`")
+
+    def becomes_ready(
+        self, name: str, *, timeout: float = READY_SECONDS, marker: str = READY_MARKER, since: str | None = None
+    ) -> bool:
+        """Wait as `wait_until_ready`, return whether it got ready, and leave the container alone in any case."""
+        return self.sandbox.stream_logs(name, timeout, lambda line: marker in line, since=since)
 
     def wait_for_exit(self, container_name: str, timeout: float | None = None) -> int:
         """Wait for the container to end and return its exit code.

@@ -289,6 +289,25 @@ def test_a_run_starts_from_another_branch_that_is_asked_for(host: Host) -> None:
         started(host, default_branch="a..b")
 
 
+def test_several_runs_start_from_one_commit_wherever_the_upstream_is(host: Host) -> None:
+    env, _ = started(host)
+    first = env["TEROK_START"]
+    git = ["git", "-C", str(host.repo), "-c", "user.name=x", "-c", "user.email=x@x"]
+    subprocess.run([*git, "commit", "-q", "--amend", "--allow-empty", "-m", "rewritten"], check=True)
+    now = subprocess.run([*git, "rev-parse", "main"], check=True, capture_output=True, text=True).stdout.strip()
+    env, said = started(host, start=first)
+    assert (env["TEROK_START"], said) == (first, [])
+    env, _ = started(host, start=now)
+    assert env["TEROK_START"] == now != first, "what the mirror lacks is asked of the upstream"
+    (host.repo / ".git/HEAD").write_text("damaged")
+    env, _ = started(host, start=first)
+    assert env["TEROK_START"] == first, "and of nobody if it has it"
+    (host.repo / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    for wrong in ("0" * 40, "main", first[:12]):
+        with pytest.raises(RequestError, match="has no commit"):
+            started(host, start=wrong)
+
+
 def test_more_repositories_can_be_read_and_nothing_else(host: Host, tmp_path: Path) -> None:
     library = tmp_path / "library"
     subprocess.run(["git", "clone", "-q", str(host.repo), str(library)], check=True)

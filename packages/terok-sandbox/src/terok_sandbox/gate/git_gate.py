@@ -7,7 +7,8 @@ from pathlib import Path
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.mirror import Mirror
 from terok_sandbox.gate.new_work import NewWork, new_work
-from terok_sandbox.gate.review import ReviewedBranch, review_branch
+from terok_sandbox.gate.refs import UPSTREAM, ref_tip
+from terok_sandbox.gate.review import ReviewedBranch, record_review, review_branch
 from terok_sandbox.gate.review_marks import forget_mark
 
 
@@ -18,6 +19,10 @@ class GitGate(Mirror):
         """Return what a branch brings; `NoSuchBranch` when there is none."""
         return review_branch(self.path, branch)
 
+    def record(self, branch: str, seen: ReviewedBranch) -> None:
+        """Record that a person has seen this review, from which a promotion continues."""
+        record_review(self.path, branch, seen)
+
     def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
         """Promote as `promotion.promote` does, without any credential of the vault; raises `VaultLocked` too."""
         from terok_sandbox.gate import promotion
@@ -25,6 +30,22 @@ class GitGate(Mirror):
 
         patterns = vault_patterns(self.config or SandboxConfig.load())
         return promotion.promote(self, branch, to=to, accept_flags=accept_flags, secrets=patterns)
+
+    def upstream_tip(self, target: str) -> str | None:
+        """Return the commit that the upstream's `target` was at when it was last seen; None if it was not there."""
+        return ref_tip(self.path, UPSTREAM + target) or None
+
+    def settle_promotion(self, branch: str, tip: str, target: str) -> bool:
+        """Whether the upstream's `target` is at `tip` now; what a promotion that was cut off had left is done then."""
+        from terok_sandbox.gate import promotion
+
+        return promotion.settle(self, branch, tip, target)
+
+    def take_promotion_back(self, tip: str, target: str, before: str | None) -> None:
+        """Set the upstream's `target` from `tip` back to `before`, as `promotion.take_back` does."""
+        from terok_sandbox.gate import promotion
+
+        promotion.take_back(self, tip, target, before)
 
     def reject(self, branch: str, note: str) -> str:
         """Turn a branch down with a note that the agent sees, and return its tip."""

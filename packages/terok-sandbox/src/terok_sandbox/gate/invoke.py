@@ -27,10 +27,13 @@ Service = Literal["upload-pack", "receive-pack"]
 
 VERBS: Final = frozenset(
     {"cat-file", "commit-tree", "diff-index", "diff-tree", "fetch", "for-each-ref", "fsck", "hash-object", "init"}
-    | {"log", "ls-files", "ls-remote", "merge-base", "mktree", "prune", "push", "reflog", "repack", "rev-list"}
-    | {"rev-parse", "symbolic-ref", "update-ref"}
+    | {"log", "ls-files", "ls-remote", "merge-base", "merge-tree", "mktree", "prune", "push", "reflog", "repack"}
+    | {"rev-list", "rev-parse", "symbolic-ref", "update-ref"}
 )
-"""Everything the host asks git to do. Called as here, none reads or writes a work tree, and none writes an index."""
+"""Everything the host asks git to do. Called as here, none reads or writes a work tree, and none writes an index.
+
+`merge-tree` obeys the merge drivers of the repository's own configuration, so it is for mirrors alone: theirs is ours.
+"""
 
 GUARD: Final[Mapping[str, str]] = {
     "core.hooksPath": "/dev/null",

@@ -94,6 +94,39 @@ def is_promoted(mirror: Mirror, branch: str, target: str) -> bool:
     return upstream.advertised(timeout=120.0).branches.get(target) == tip
 
 
+def settle(mirror: Mirror, branch: str, tip: str, target: str) -> bool:
+    """Whether the upstream's `target` is at `tip` now; then what a promotion that was cut off had left is done."""
+    upstream = mirror.upstream()
+    if upstream is None or upstream.advertised(timeout=120.0).branches.get(target) != tip:
+        return False
+    seen = read_refs(mirror.path).refs.get(UPSTREAM + target)
+    if seen != tip:
+        change_refs(mirror.path, [RefChange(UPSTREAM + target, seen, tip)])
+        forget_mark(mirror.path, branch)
+    return True
+
+
+def take_back(mirror: Mirror, tip: str, target: str, before: str | None) -> None:
+    """Set the upstream's `target` from `tip`, to which it was promoted, back to `before` (None: there was no branch).
+
+    Raises `PromotionRefused` if it is at neither, as when others have gone on from there.
+    """
+    upstream = mirror.upstream()
+    if upstream is None:
+        raise PromotionRefused(f"the project {mirror.scope} has no upstream any more", hint="nothing was changed")
+    current = upstream.advertised(timeout=120.0).branches.get(target)
+    if current not in (tip, before):
+        raise PromotionRefused(
+            f"the upstream's branch {target} has changed since {tip[:12]} was promoted to it",
+            hint="revert the commits there: others may have gone on from them",
+        )
+    if current == tip:
+        upstream.push_from(mirror.path, before, target, tip, timeout=_TIMEOUT)
+    seen = read_refs(mirror.path).refs.get(UPSTREAM + target)
+    if seen != before:
+        change_refs(mirror.path, [RefChange(UPSTREAM + target, seen, before)])
+
+
 def reject(mirror: Mirror, branch: str, note: str) -> str:
     """Turn a branch down; return its tip. The agent sees `note` with its next push, and as a git note on the commit."""
     tip = mirror.branch_heads().get(branch)

@@ -37,11 +37,11 @@ def review(
     mirror = mirror_path(base, scope)
     seen = review_branch(mirror, branch)
     if sarif is not None:
-        _write_sarif(Path(sarif), seen.report)
+        write_sarif(Path(sarif), seen.report)
     if as_json:
-        show(_document(seen), as_json, "")
+        show(review_document(seen), as_json, "")
     else:
-        _page(_text(scope, seen))
+        page_text(_text(scope, seen))
     record_review(mirror, branch, seen)
     return 0
 
@@ -144,7 +144,8 @@ def _text(scope: str, seen: ReviewedBranch) -> str:
     return "\n".join([*lines, "", shown.diffstat, shown.patch])
 
 
-def _document(seen: ReviewedBranch) -> dict[str, Any]:
+def review_document(seen: ReviewedBranch) -> dict[str, Any]:
+    """Return a review as it is printed with `--json`; all of its text is safe."""
     from terok_sandbox.gate.inspect.policy import RULES
 
     def findings(found: tuple[Any, ...]) -> list[dict[str, Any]]:
@@ -154,7 +155,8 @@ def _document(seen: ReviewedBranch) -> dict[str, Any]:
     return asdict(seen.review) | {"refused": findings(seen.report.refused), "flagged": findings(seen.report.flagged)}
 
 
-def _write_sarif(path: Path, report: Report) -> None:
+def write_sarif(path: Path, report: Report) -> None:
+    """Write the findings of a review to a file."""
     from terok_util import atomic_write
 
     from terok_sandbox.gate.inspect.report import to_sarif
@@ -163,14 +165,14 @@ def _write_sarif(path: Path, report: Report) -> None:
     atomic_write(path.absolute(), json.dumps(to_sarif(report, version=VERSION), indent=1) + "\n")
 
 
-def _page(text: str) -> None:
+def page_text(text: str) -> None:
     """Print the text, through the person's pager when that is a terminal. It is safe to print as it is."""
     from terok_util import process
 
     pager = shlex.split(os.environ.get("PAGER") or "less")
     if sys.stdout.isatty() and text.count("\n") > 20 and pager:
         try:
-            child = process.spawn(pager, stdin=process.PIPE, env={"LESS": "-FX", **os.environ, "LESSSECURE": "1"})
+            child = process.spawn(pager, stdin=process.PIPE, env={"LESS": "-FRX", **os.environ, "LESSSECURE": "1"})
         except process.ProcessError:
             pass
         else:

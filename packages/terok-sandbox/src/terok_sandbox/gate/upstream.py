@@ -97,12 +97,12 @@ class UpstreamRepository:
                 hint="a shallow clone is made whole with 'git fetch --unshallow'",
             )
 
-    def push_from(self, mirror: Path, tip: str, branch: str, expected: str | None, *, timeout: float) -> None:
+    def push_from(self, mirror: Path, tip: str | None, branch: str, expected: str | None, *, timeout: float) -> None:
         """Set the upstream's `branch` to `tip` if it is at `expected` (None: missing); raises `PromotionRefused`."""
         flags = ["--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"]
         flags.append(f"--force-with-lease={HEADS}{branch}:{expected or ''}")
         try:
-            refspec = f"{tip}:{HEADS}{branch}"
+            refspec = f"{tip or ''}:{HEADS}{branch}"
             done = self._git("push", *flags, refspec=refspec, git_dir=mirror, timeout=timeout, check=False)
         except GitTimeout as error:
             raise self._unreachable(error) from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import secrets
 import threading
 import time
 import zlib
@@ -35,7 +35,7 @@ from terok_sandbox.launch.spec import RunSpec
 from terok_sandbox.runtime.ports import reserve_port
 from terok_sandbox.sidecar import SCHEMA, HostPorts, ShieldWiring, Sidecar, UsageWiring, VaultWiring
 from terok_sandbox.values.launch import LaunchPlan, Network, Planned
-from terok_sandbox.vault.usage.journal import project_dir
+from terok_sandbox.values.names import is_plain
 from terok_sandbox.version import VERSION
 
 MAX_SOCKET_PATH: Final = 107  # bytes the kernel allows in the address of a Unix socket
@@ -143,13 +143,20 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
     budget = config.budget if spec.wiring.budget is None else spec.wiring.budget
     return UsageWiring(
         journal=project_dir(config.usage_dir, spec.wiring.scope) / f"{spec.container_name}.jsonl",
-        task=secrets.token_hex(6),
+        task=os.urandom(6).hex(),
         started=time.time(),
         prices=config.prices_path,
         task_limits=budget.task,
         project_limits=budget.project,
         on_limit=budget.on_limit,
     )
+
+
+def project_dir(base: Path, scope: str) -> Path:
+    """Return a project's directory below `base`."""
+    if not scope:
+        return base / "_"
+    return base / (scope if is_plain(scope) else f"_{hashlib.sha256(scope.encode()).hexdigest()[:24]}")
 
 
 def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:

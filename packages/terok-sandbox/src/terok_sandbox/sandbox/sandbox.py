@@ -5,7 +5,7 @@ A launch either ends with a container whose supervision was verified, or leaves 
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -227,7 +227,7 @@ class Sandbox:
 
     def mint_gate_token(self) -> str:
         """Return a new token for the git gate; the sidecar gets its hash through `GateWiring.for_token`."""
-        return f"terok-g-{secrets.token_hex(16)}"
+        return f"terok-g-{os.urandom(16).hex()}"
 
     def gate_url(self, name: str, token: str) -> str:
         """Return the URL by which a container reaches the mirror served as `name`."""

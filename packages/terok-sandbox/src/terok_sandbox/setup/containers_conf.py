@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +31,7 @@ def later_files(path: Path) -> list[Path]:
 
 def names_hook_dir(path: Path, directory: Path) -> bool | None:
     """Tell whether the `hooks_dir` that `path` sets has `directory`, None if it says nothing; raises SetupError."""
-    engine = _parse(_read(path), path).get("engine")
+    engine = _parse(read_conf(path), path).get("engine")
     setting = engine.get("hooks_dir") if isinstance(engine, dict) else None
     if not isinstance(setting, list):
         return None
@@ -68,6 +67,8 @@ def with_hook_dir(text: str, directory: str, *, present: bool, where: Path | str
         expected = None if mine else entries
     else:
         edited, expected = _with_setting(text, directory), [*DEFAULT_HOOK_DIRS, directory]
+    import tomllib
+
     try:
         result = tomllib.loads(edited).get("engine", {}).get("hooks_dir")
     except ValueError as error:
@@ -120,6 +121,8 @@ def _marked_line(text: str) -> int | None:
 
 
 def _parse(text: str, where: Path | str) -> dict[str, Any]:
+    import tomllib  # at a launch nothing is parsed, as `remembered` knows the answer
+
     try:
         return tomllib.loads(text)
     except ValueError as error:
@@ -136,7 +139,8 @@ def _uneditable(where: Path | str, directory: str) -> SetupError:
 _MAX_BYTES: Final = 1024 * 1024
 
 
-def _read(path: Path) -> str:
+def read_conf(path: Path) -> str:
+    """Return the text of a `containers.conf`, empty if there is none; raises SetupError."""
     try:
         return read_file(path, _MAX_BYTES).decode()
     except FileNotFoundError:
@@ -146,7 +150,7 @@ def _read(path: Path) -> str:
 
 
 def _edit(path: Path, directory: Path, *, present: bool) -> bool:
-    before = _read(path)
+    before = read_conf(path)
     if (text := with_hook_dir(before, str(directory), present=present, where=path)) == before:
         return False
     target = path.resolve()  # a file that dotfile managers link to stays linked

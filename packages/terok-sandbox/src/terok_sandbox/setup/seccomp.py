@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,6 +90,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _configured(path: Path) -> Path | None:
+    import tomllib  # only when the base profile is looked for anew
+
     try:
         containers = tomllib.loads(path.read_text(encoding="utf-8")).get("containers")
     except (OSError, ValueError):

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import json_object
+from terok_util import json_object, remembered
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import conf_path
+from terok_sandbox.config.model import CACHE
 from terok_sandbox.errors import SetupDowngrade, SetupRequired
-from terok_sandbox.setup.containers_conf import later_files, names_hook_dir
+from terok_sandbox.setup import containers_conf
+from terok_sandbox.setup.containers_conf import later_files, names_hook_dir, read_conf
 from terok_sandbox.setup.hooks import problem_with_hooks
 from terok_sandbox.setup.seccomp import problem_with_profiles
 from terok_sandbox.version import VERSION
@@ -31,13 +33,33 @@ def check_setup(config: SandboxConfig) -> None:
         raise SetupRequired(problem, hint=HINT)
     if problem := problem_with_profiles(config, receipt.get("inputs")):
         raise SetupRequired(problem, hint=HINT)
+    if missing := _remembered_problem(config):
+        raise SetupRequired(missing[0], hint=missing[1])
+
+
+def _remembered_problem(config: SandboxConfig) -> tuple[str, str] | None:
+    """Return what `problem_with_hook_dir` does; reading TOML takes longer than the rest of the check."""
     path = conf_path()
-    if not names_hook_dir(path, config.hooks_dir):
-        raise SetupRequired(f"{path} does not name the hook directory", hint=HINT)
-    for later in later_files(path):
-        if names_hook_dir(later, config.hooks_dir) is False:
-            hint = f'add "{config.hooks_dir}" to engine.hooks_dir in it'
-            raise SetupRequired(f"{later} takes the hook directory away from {path.name}", hint=hint)
+    files = [path, *later_files(path)]
+    sources = [("", str(config.hooks_dir).encode()), *((str(file), read_conf(file).encode()) for file in files)]
+    kept = config.state_dir / CACHE / "hook-dir.json"
+    code = [Path(containers_conf.__file__), Path(__file__)]
+    problem: tuple[str, str] | None = remembered(
+        kept, lambda: problem_with_hook_dir(files, config.hooks_dir), sources=sources, kinds={}, code=code
+    )
+    return problem
+
+
+def problem_with_hook_dir(files: list[Path], directory: Path) -> tuple[str, str] | None:
+    """Return why Podman does not search `directory`, and a hint; of its `files` a later one counts more."""
+    path = files[0]
+    if not names_hook_dir(path, directory):
+        return f"{path} does not name the hook directory", HINT
+    for later in files[1:]:
+        if names_hook_dir(later, directory) is False:
+            hint = f'add "{directory}" to engine.hooks_dir in it'
+            return f"{later} takes the hook directory away from {path.name}", hint
+    return None
 
 
 def refuse_downgrade(receipt: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import gc
 import os
 import selectors
 import socket
@@ -17,7 +16,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -33,6 +31,7 @@ from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import frames, systemd
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.hook import BUILD
+from terok_sandbox.supervise.preload import preload, settle
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 from terok_sandbox.supervise.worker_plan import WorkerPlan
 
@@ -180,7 +179,7 @@ class ForkServer:
         with suppress(ImportError):  # the gateway says so
             load_reference(self._plan.gate)
         if len(sys.modules) > known:
-            gc.freeze()
+            settle()
             self._sources = _sources() | self._sources
 
     def _become_supervisor(self, path: Path, sidecar: Sidecar, listener: socket.socket, lifeline: int) -> NoReturn:
@@ -223,12 +222,7 @@ def serve(runtime_dir: Path, plan: WorkerPlan | None = None) -> int:
     os.chdir("/")
     hygiene.normal_oom_score()
     hygiene.harden("terok-forksrv")
-    gc.disable()
-    for entry in (plan.broker, plan.gateway, plan.rules, plan.certificate):
-        load_reference(entry)
-    import_module("cryptography.hazmat.backends.openssl.backend")  # else each certificate's maker would
-    gc.collect()
-    gc.freeze()
+    preload(plan, runtime_dir)
     listener = listener or unix_sockets.listen(runtime_dir / FORKSERVER_SOCKET)
     ForkServer(runtime_dir, listener, plan, owns_socket=owns_socket).run()
     return 0
@@ -276,8 +270,8 @@ def _listen(sidecar: Sidecar) -> socket.socket:
 
 
 def _sources() -> dict[str, int]:
-    files = [getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith("terok")]
-    return {name: _modified(name) for name in files if name}
+    ours = [module for name, module in sys.modules.items() if name.startswith(("terok", "__main__"))]
+    return {file: _modified(file) for module in ours if (file := getattr(module, "__file__", None))}
 
 
 def _changed(sources: dict[str, int]) -> bool:

@@ -96,13 +96,20 @@ class Deadlines:
         self._closed = closed
         self.loop = asyncio.get_running_loop()
         self.streams: set[Stream] = set()
-        self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._timer: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
         """Stop checking, and cut every connection."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         for stream in list(self.streams):
             stream.reset()
+
+    def watch(self, stream: Stream) -> None:
+        """Look after `stream` until it is taken out of `streams`; nothing wakes up while there are none."""
+        self.streams.add(stream)
+        if self._timer is None:
+            self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def read_size(self) -> int:
         """Return how much a connection that is streaming reads at a time: the fewer there are, the more."""
@@ -115,7 +122,7 @@ class Deadlines:
                 stream.reset()
         for stream in [stream for stream in self.streams if stream.read_by < now or stream.write_by < now]:
             stream.expire()
-        self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep) if self.streams else None
 
 
 class Stream(asyncio.Protocol):
@@ -146,7 +153,7 @@ class Stream(asyncio.Protocol):
         send_at_once(transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self._read_at_most(SMALLEST_READ)
-        self.deadlines.streams.add(self)
+        self.deadlines.watch(self)
 
     def data_received(self, data: bytes) -> None:
         """Keep what came for the reader."""

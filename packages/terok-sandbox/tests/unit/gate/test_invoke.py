@@ -127,6 +127,7 @@ OURS = [
     ("ls-files", "--debug", "--stage"),
     ("ls-remote", "@other"),
     ("merge-base", "HEAD", "HEAD~1"),
+    ("merge-tree", "--write-tree", "HEAD", "HEAD~1"),
     ("mktree",),
     ("prune", "--expire=1.hour.ago"),
     ("push", "--receive-pack=@receive", "@other", "HEAD:refs/heads/pushed"),

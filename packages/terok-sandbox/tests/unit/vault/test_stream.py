@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
+import pytest
 from terok_sandbox.vault.stream import LARGEST_READ, READS_TOGETHER, SMALLEST_READ, Deadlines, Stream
 
 
@@ -65,3 +67,18 @@ async def test_a_reader_goes_on_within_the_read_and_can_be_cancelled_while_it_wa
     await asyncio.wait((waiting,), timeout=5)
     assert waiting.cancelled(), "an end leaves room for what ends the task"
     deadlines.stop()
+
+
+async def test_what_is_late_ends_and_then_nothing_wakes_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.stream.SWEEP_SECONDS", 0.001)
+    deadlines, (mine, theirs) = Deadlines(), socket.socketpair()
+    assert deadlines._timer is None
+    stream = Stream(deadlines)
+    await deadlines.loop.connect_accepted_socket(lambda: stream, mine)
+    with theirs, pytest.raises(TimeoutError):
+        await stream.read_some(0.0)
+    stream.abort()
+    async with asyncio.timeout(20):
+        while deadlines._timer is not None:
+            await asyncio.sleep(0)
+    assert not deadlines.streams

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_TERMS = ("s:", "p:", "a:", "m:", "age:", "cost:", "name:", "id:")
+_TERMS = ("s:", "p:", "a:", "m:", "age:", "cost:", "name:", "id:", "race:")
 
 
 def projects(prefix: str, words: Sequence[str]) -> Iterable[str]:
@@ -57,6 +57,10 @@ def terms(prefix: str, words: Sequence[str]) -> Iterable[str]:
         return [f"{sign}p:{name}" for name in projects("", ())]
     if kind == "a":
         return [f"{sign}a:{name}" for name in agents("", ())]
+    if kind == "race":
+        from terok.store.glance import race_names
+
+        return [f"{sign}race:{race}" for race, _ in race_names()]
     return [f"{sign}m:{mode}" for mode in ("interactive", "headless", "web")] if kind == "m" else []
 
 
@@ -65,6 +69,20 @@ def agents(prefix: str, words: Sequence[str]) -> Iterable[str]:
     from terok.integrations.executor import agent_names
 
     return agent_names(prefix, words)
+
+
+def agent_list(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return the names of agents behind those of a list that are typed already."""
+    begun = prefix.rpartition(",")[0]
+    return [f"{begun},{name}" if begun else name for name in agents("", ())]
+
+
+def races(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return names and identifiers of races."""
+    from terok.store.glance import race_names
+
+    found = race_names()
+    return ["@latest", *(name for _, name in found), *_identifiers(prefix, [race for race, _ in found])]
 
 
 def agents_or_providers(prefix: str, words: Sequence[str]) -> Iterable[str]:
@@ -78,14 +96,44 @@ def presets(prefix: str, words: Sequence[str]) -> Iterable[str]:
     """Return the presets of the project that is typed already."""
     from terok_util import TerokError
 
-    from terok.config.project import load_project
-
     for name in set(projects("", ())).intersection(words):
         try:
-            return sorted(load_project(name).presets)
+            return _presets(name)
         except TerokError:
             continue
     return ()
+
+
+def _presets(project: str) -> list[str]:
+    from terok_util import namespace_config_dir, read_config_file, system_config_dir
+
+    from terok.config.kept import kept
+    from terok.config.layers import PROJECT_FILE, Source, host_sources
+
+    def read() -> list[str]:
+        from terok.config.project import load_project
+
+        return sorted(load_project(project).presets)
+
+    places = (namespace_config_dir("projects"), system_config_dir() / "projects")
+    files = [file for place in places if (file := place / project / PROJECT_FILE).exists()]
+    sources = [*host_sources(), *(Source("project", file, read_config_file(file)) for file in files)]
+    found: list[str] = kept(f"presets-{project}", read, sources=sources, kinds={})
+    return found
+
+
+def keys(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return the keys of `config.yml`."""
+    from terok.config.kept import kept
+
+    found: list[str] = kept("keys", _keys, sources=(), kinds={})
+    return found
+
+
+def _keys() -> list[str]:
+    from terok.config.owners import HOST
+
+    return [*HOST.keys]
 
 
 def _identifiers(prefix: str, found: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from terok_util import TerokError, namespace_config_dir, namespace_state_dir, show, system_config_dir, table
@@ -127,11 +127,3 @@ def validate(projects: list[str], as_json: bool) -> int:
     ]
     show(rows, as_json, lines or "nothing is wrong")
     return 1 if found else 0
-
-
-def keys(prefix: str, words: Sequence[str]) -> list[str]:
-    """Return keys for completion, as far as they are remembered or cheap to find out."""
-    try:
-        return [*settings_of()]
-    except TerokError:
-        return []

@@ -14,7 +14,7 @@ _PROJECT = ArgDef(
 )
 _OF_PROJECT = ArgDef("--project", metavar="PROJECT", help="in a project", completer="terok.cli.complete:projects")
 _PRESET = ArgDef("--preset", metavar="NAME", help="with a preset on top")
-_KEY = ArgDef("key", metavar="KEY", help="a key such as run.memory, or a section", completer=f"{_HANDLERS}:keys")
+_KEY = ArgDef("key", metavar="KEY", help="a key such as run.memory, or a section", completer="terok.cli.complete:keys")
 
 VERBS = (
     CommandDef("paths", help="list the places of files and directories", handler=f"{_HANDLERS}:paths", args=(JSON,)),
@@ -62,7 +62,7 @@ VERBS = (
         help="change a key of config.yml, or open the file in an editor",
         handler="terok.cli.config_edit:edit",
         args=(
-            ArgDef("key", metavar="KEY", nargs="?", help="such as tasks.slots", completer=f"{_HANDLERS}:keys"),
+            ArgDef("key", metavar="KEY", nargs="?", help="such as tasks.slots", completer="terok.cli.complete:keys"),
             ArgDef("value", metavar="VALUE", nargs="?", help="its new value, as YAML"),
             ArgDef("--unset", action="store_true", help="take the key out of the file"),
         ),

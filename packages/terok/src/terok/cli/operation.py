@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from terok_util import show, table
+from terok_util import Progress, show, table
 
 from terok.cli.task_rows import age
 from terok.services import Tasks
@@ -14,8 +14,9 @@ _SHOWN = 20
 
 def undo(number: int | None, as_json: bool) -> int:
     """Take an operation back and say which."""
-    with Tasks() as tasks:
+    with Progress() as say, Tasks(say=say) as tasks:
         operation = tasks.operations.undo(number)
+        say.clear()
         shown = {"id": operation.id, "verb": operation.verb, "subject": operation.subject}
         show(shown, as_json, f"taken back: {operation.summary}")
     return 0

@@ -46,7 +46,7 @@ VERBS = (
         handler=f"{_HANDLERS}:edit",
         args=(
             PROJECT_ARG,
-            ArgDef("key", metavar="KEY", nargs="?", help="such as run.memory", completer="terok.cli.config:keys"),
+            ArgDef("key", metavar="KEY", nargs="?", help="such as run.memory", completer="terok.cli.complete:keys"),
             ArgDef("value", metavar="VALUE", nargs="?", help="its new value"),
             ArgDef("--unset", action="store_true", help="take the key out of the file"),
         ),

@@ -1,12 +1,14 @@
-"""`review|promote|reject` by task, branch or commit: the gate's own verbs, with scope and branch found."""
+"""`review|promote|reject` by task, branch or commit."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import CommandTree, safe_text, show, table
+from terok_util import CommandTree, UsageError, safe_text, show, table
 
 from terok.integrations.sandbox import GATE_VERBS, GateError
 from terok.services.gates import Gates
@@ -16,17 +18,55 @@ if TYPE_CHECKING:
     from terok.services.gates import Work
 
 
-def review(what: str | None, branch: str | None, project: str | None, as_json: bool, sarif: str | None) -> int:
-    """Show what a task, branch or commit brings, and record that it was seen; without one list what waits."""
-    with TaskBase(create=False) as tasks:
-        gates = Gates(tasks)
-        if what is None:
-            return _list(tasks, gates, project, as_json=as_json)
-        work = gates.find(what, branch=branch, project=project)
-        code = _gate("review", work, what, as_json=as_json, sarif=sarif)
-        if work.others and not as_json:
-            print(f"also of this task: {', '.join(map(safe_text, work.others))}", file=sys.stderr)
-    return code
+def review(
+    what: str | None,
+    branch: str | None,
+    project: str | None,
+    as_json: bool,
+    sarif: str | None,
+    since_last: bool,
+    files: list[str] | None,
+    split: bool,
+    words: bool,
+    ignore_space: bool,
+    syntax: bool,
+    **action: Any,
+) -> int:
+    """Show what a task, branch or commit brings, and record that it was seen; without one list what waits.
+
+    `action` may hold something else that is to be done about it: a comment, a check, a mark.
+    """
+    chosen = {name: value for name, value in action.items() if value not in (None, False) and name != "timeout"}
+    if what is None:
+        _refuse_without_task(chosen, since_last=since_last, files=files, sarif=sarif)
+        with TaskBase(create=False) as tasks:
+            return _list(tasks, Gates(tasks), project, as_json=as_json)
+    from terok.cli.review_show import show_look, write_sarif
+    from terok.services import Reviews, Tasks  # a list starts without them
+
+    with Tasks(create=bool(chosen)) as service:
+        reviews = Reviews(service)
+        work = reviews.find(what, branch=branch, project=project)
+        if chosen:
+            from terok.cli.review_actions import act
+
+            return act(reviews, work, what, chosen, timeout=action["timeout"], as_json=as_json)
+        with _hints_named(work, what):
+            look = reviews.look(work, since_last=since_last, ignore_space=ignore_space, paths=files or ())
+            if sarif is not None:
+                write_sarif(Path(sarif), look.seen.report)
+            show_look(look, what, as_json=as_json, files=files, split=split, words=words, syntax=syntax)
+            reviews.looked(look)
+    if work.others and not as_json:
+        print(f"also of this task: {', '.join(map(safe_text, work.others))}", file=sys.stderr)
+    return 0
+
+
+def _refuse_without_task(chosen: dict[str, Any], **asked: Any) -> None:
+    named = next((name for name, value in {**chosen, **asked}.items() if value), None)
+    if named is not None:
+        option = {"files": "file"}.get(named, named).replace("_", "-")
+        raise UsageError(f"--{option} is about one task", hint="name it: `terok review TASK …`")
 
 
 def promote(what: str, branch: str | None, project: str | None, as_json: bool, **options: Any) -> int:
@@ -88,8 +128,15 @@ def _gate(verb: str, work: Work, what: str, **options: Any) -> int:
     """Run the gate's own verb; its hints name the commands that a person has typed here."""
     handler: Callable[..., Any] | None = CommandTree(GATE_VERBS).find_at(verb).resolve()
     assert handler is not None
-    try:
+    with _hints_named(work, what):
         return int(handler(scope=work.scope, branch=work.branch, **options) or 0)
+
+
+@contextmanager
+def _hints_named(work: Work, what: str) -> Iterator[None]:
+    """Let the hints of the gate's errors name the commands that a person has typed here."""
+    try:
+        yield
     except GateError as error:
         error.hint = _hint(error.hint, work, what)
         raise

@@ -1,4 +1,4 @@
-"""`task list|show|status|why|wait`: what is recorded, judged anew where time has passed."""
+"""`task list|show|status|why`: what is recorded, judged anew where time has passed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from terok_util import UsageError, did_you_mean, show, table
+from terok_util import show, table
 
 from terok.cli.task_rows import TITLES, age, document, label, ordered, rows
-from terok.model.words import GLYPHS, STATES
+from terok.model.words import GLYPHS
 from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from terok.model.state import TaskState
     from terok.model.task import Task
 
-_TIMED_OUT = 124
 _OVER = 20
 """How many tasks that are over a list without a filter has."""
-_LOOK = 0.2
-"""Seconds between two looks at tasks that somebody waits for: time alone changes a state too, without an event."""
 
 
 def list_tasks(terms: list[str], everything: bool, as_json: bool) -> int:
@@ -53,8 +50,11 @@ def list_tasks(terms: list[str], everything: bool, as_json: bool) -> int:
 
 def show_rows(found: Iterable[dict[str, Any]]) -> None:
     """Print JSON objects as one array, each on a line of its own: `json` takes ten times as long to indent many."""
-    lines = ",\n".join(map(json.dumps, found))
-    sys.stdout.write(f"[\n{lines}\n]\n" if lines else "[]\n")
+    mark = "[\n"
+    for row in found:
+        sys.stdout.write(mark + json.dumps(row))
+        mark = ",\n"
+    sys.stdout.write("\n]\n" if mark != "[\n" else "[]\n")
 
 
 def show_task(task: list[str], as_json: bool) -> int:
@@ -108,38 +108,6 @@ def why(task: list[str], as_json: bool) -> int:
     lines.append(f"  the container is {state.process}{doubt}")
     show({"task": chosen.id, **_state(state)}, as_json, lines)
     return 0
-
-
-def wait(tasks: list[str], until: str, timeout: int | None, as_json: bool) -> int:
-    """Wait until each of the tasks is in a state or group, and print where they are; 124 if the time runs out.
-
-    A run that has ended is over, also while its commits wait for review.
-    """
-    if until not in STATES:
-        hint = did_you_mean(until, STATES, f"use one of {', '.join(STATES)}")
-        raise UsageError(f"there is no state {until[:40]!r}", hint=hint)
-    deadline = time.monotonic() + timeout if timeout is not None else None
-    with TaskBase(create=False) as service:
-        now, _ = service.choose(tasks)
-        if not all(_is_in(task, until) for task in now):
-            service.wake_controller()  # which records the end of what nobody follows
-        while late := not all(_is_in(task, until) for task in now):
-            if deadline is not None and time.monotonic() > deadline:
-                break
-            time.sleep(_LOOK)
-            now = [service.store.task(task.id) for task in now]
-        short = service.shorts()
-    lines = [f"{short[task.id]}  {label(task.word)}: {task.reason}" for task in now] or "no task meets the filter"
-    show([document(task, short[task.id]) for task in now], as_json, lines)
-    return _TIMED_OUT if late else 0
-
-
-def _is_in(task: Task, until: str) -> bool:
-    # A run without a person brings its work before its end is recorded: what is waited for is both.
-    if until in ("review", "over") and task.mode == "headless" and task.started is not None and task.ended is None:
-        return False
-    over = until == "over" and task.ended is not None and task.process != "up"
-    return over or until in (task.word, task.group) or until in task.also.split()
 
 
 def _times(task: Task, now: float) -> str:

@@ -33,4 +33,6 @@ def told(data: Mapping[str, object]) -> str:
 
 def document(task: Task, short: str) -> dict[str, Any]:
     """Return a task as JSON values; `short` is how a person may type it."""
-    return {**task._asdict(), "short": short, "also": task.also.split()}
+    row = task._asdict()
+    row["short"], row["also"] = short, task.also.split()
+    return row

@@ -143,7 +143,7 @@ LOGS = CommandDef(
 WAIT = CommandDef(
     "wait",
     help="wait until tasks are in a state",
-    handler="terok.cli.task_read:wait",
+    handler="terok.cli.task_wait:wait",
     args=(
         _TASKS,
         ArgDef("--until", metavar="STATE", default="over", help="a state or group of states (default: over)"),

@@ -37,6 +37,14 @@ exit codes:
   6    an image could not be built
 """
 
+_REVIEW_EPILOG = """\
+Comments go to the agent with its next follow-up. They keep their place while their lines stay as they are, else they
+are stale. A check has the project's network and no credential; its result is kept with the commit.
+
+exit codes:
+  1    a check has not passed, or a gate cannot be read
+"""
+
 SETUP = CommandDef(
     "setup",
     help="prepare this user: hook, vault, routes, completions, desktop",
@@ -83,9 +91,31 @@ REVIEW = CommandDef(
         ArgDef("what", metavar="TASK", nargs="?", help="a task, a branch or a commit", completer=_COMPLETE_TASK),
         _BRANCH,
         _PROJECT,
-        JSON,
+        ArgDef("--since-last", action="store_true", help="show only what is different since you last looked"),
+        ArgDef("--file", dest="files", action="append", metavar="PATH", help="show this file only; repeatable"),
+        ArgDef("--split", action="store_true", help="show both versions side by side"),
+        ArgDef("--words", action="store_true", help="mark the words that have changed"),
+        ArgDef("-w/--ignore-space", action="store_true", help="leave changes of white space out"),
+        ArgDef("--syntax", action="store_true", help="color the languages of files, on a terminal"),
+        ArgDef(
+            "--comment",
+            nargs="+",
+            metavar="TEXT",
+            group="action",
+            help="comment on PATH:12, PATH:12-20, PATH:-12 (deleted), PATH, #N or, without a place, on all of it",
+        ),
+        ArgDef("--comments", action="store_true", group="action", help="list the comments"),
+        ArgDef("--resolve", type=whole_number, metavar="N", group="action", help="settle a comment"),
+        ArgDef("--viewed", metavar="PATH", group="action", help="do not show this file again while it stays as it is"),
+        ArgDef("--not-viewed", metavar="PATH", group="action", help="take that back"),
+        ArgDef(
+            "--check", metavar="COMMAND", group="action", help="run a command on the commit, in a container of its own"
+        ),
+        ArgDef("--timeout", type=whole_number, metavar="SECONDS", help="end the check after (default: 1800)"),
         ArgDef("--sarif", help="write the findings to this file, as SARIF", metavar="FILE"),
+        JSON,
     ),
+    epilog=_REVIEW_EPILOG,
     source="terok",
 )
 PROMOTE = CommandDef(

@@ -57,6 +57,7 @@ def _group(name: str, text: str, verbs: str) -> CommandDef:
 
 PROJECT = _group("project", "repositories with their settings, in which tasks run", "project_tree")
 TASK = _group("task", "run agents, and look after what they do", "task_tree")
+RACE = _group("race", "several attempts at one task, of which you keep one", "race_tree")
 OP = _group("op", "what was done that can be taken back", "operation_tree")
 CONFIG = _group("config", "settings: where they are, what they are, and why", "config_tree")
 IMAGE = _group("image", "images that tasks run in", "image_tree")
@@ -79,6 +80,7 @@ COMMANDS = CommandTree(
         PROJECT,
         STATUS,
         TASK,
+        RACE,
         LOGIN,
         ATTACH,
         REVIEW,

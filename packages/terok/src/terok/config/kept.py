@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from terok_util import namespace_state_dir, remembered
 
-from terok.config.layers import Source
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from terok.config.layers import Source
 
 _VARIANTS = 16
 """Values that are kept of one project with presets and options of its runs."""

@@ -57,13 +57,16 @@ def _start(tasks: Tasks, task_id: str) -> None:
 
 
 def _resume(tasks: Tasks, task_id: str) -> None:
-    """Take a task up again whose run was cut off, and record that; a try that began no run counts for nothing."""
-    before = tasks.store.task(task_id).started
+    """Take a task up again whose run was cut off, and record that; a try that began no run counts for nothing.
+
+    One in which a person works may come back although all slots are taken: it waits for that person.
+    """
+    task = tasks.store.task(task_id)
     try:
-        tasks.restart(tasks.store.task(task_id))
+        tasks.restart(task, admitted=task.mode != "headless")
     finally:
         with tasks.store.write() as writer:
-            if writer.task(task_id).started != before:
+            if writer.task(task_id).started != task.started:
                 writer.event(task_id, RESUMING)
 
 
@@ -107,6 +110,13 @@ def _deliver(tasks: Tasks, task_id: str) -> bool:
     return tasks.deliver_next(tasks.store.task(task_id)) is not None
 
 
+def _check(tasks: Tasks, task_id: str) -> None:
+    """Run the check of an attempt of a race, and keep its outcome."""
+    from terok.services.race_checks import run_check
+
+    run_check(tasks, task_id)
+
+
 def _settings(tasks: Tasks) -> dict[str, Any]:
     """Return the settings that the controller goes by."""
     from terok.config import BrokenProject, list_projects, load_project, load_settings
@@ -148,6 +158,7 @@ _VERBS: Final[dict[str, Callable[..., Any]]] = {
     "record": _record,
     "pushed": _pushed,
     "deliver": _deliver,
+    "check": _check,
     "resume": _resume,
     "recover": _recover,
     "settings": _settings,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AT_ONCE: Final = 4
-LIMITS: Final = {"start": 3600.0, "resume": 3600.0, "recover": 3600.0, "deliver": 900.0}
+LIMITS: Final = {"start": 3600.0, "resume": 3600.0, "recover": 3600.0, "deliver": 900.0, "check": 7200.0}
 """Seconds for what may take long: an image may have to be built first."""
 LIMIT: Final = 300.0
 MAX_OUTPUT: Final = 1024 * 1024

@@ -31,6 +31,7 @@ from terok.integrations.sandbox import is_locked_down
 from terok.model.admission import Limits
 from terok.paths import free_bytes, tasks_dir
 from terok.store import own_lease
+from terok.store.races import due_checks
 from terok.store.reading import CONTROLLER
 
 if TYPE_CHECKING:
@@ -210,7 +211,10 @@ class Controller:
             self._interrupted(now),
             self._store.unwanted(),
             self._store.leased(),
-            self._not_before,
+            # A later one is from before the clock was set back.
+            {act: when for act, when in self._not_before.items() if when <= now + RETRIES[-1]},
+            due_checks(self._store),
+            [words[1] for words in running if words[0] == "check"],
         )
 
     def _interrupted(self, now: float) -> list[str]:
@@ -235,13 +239,15 @@ class Controller:
             self._notifying.look(self._rules)
             self._keep_awake(wanted=self._rules.keep_awake and any(task.works for task in tasks))
         self._follow(made.follow)
+        if self._tidy_at is not None:
+            self._tidy_at = min(self._tidy_at, now + DAY)
         deadlines = [when for when in (made.deadline, self._tidy_at) if when is not None]
         if self._tidy_at is not None and self._tidy_at <= now:
             self._tidy_at = None
             self._children.start("tidy", then=self._tidied)
         if made.idle and not self.server.followed and not self._children.running:
             self._idle_since = now if self._idle_since is None else self._idle_since
-            if now >= self._idle_since + PATIENCE:
+            if not 0 <= now - self._idle_since < PATIENCE:  # as also after the clock was set back
                 self._stopped = True
             deadlines.append(self._idle_since + PATIENCE)
         else:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODIFIED: Final = 0x2
+TOUCHED: Final = 0x4
+"""Times, mode or owner have changed."""
 MOVED_TO: Final = 0x80
 CREATED: Final = 0x100
 DELETED: Final = 0x200

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from terok_util import FileLock, LockTimeout, TerokError, configure_logging, ensure_dir
 
 from terok.controller.controller import Controller
-from terok.controller.inotify import CREATED, DELETED, GONE, MODIFIED, MOVED_TO, Watcher
+from terok.controller.inotify import CREATED, DELETED, GONE, MODIFIED, MOVED_TO, TOUCHED, Watcher
 from terok.paths import config_dir, controller_socket, database_path, projects_dir
 from terok.store import Store
 from terok.wire.client import start_controller
@@ -70,16 +70,19 @@ async def _serve(store: Store, path: Path) -> bool:
 
 
 def _watch(controller: Controller, watcher: Watcher) -> None:
-    """Watch the database, every commit to which writes to its log, and the configuration."""
-    log = f"{database_path().name}-wal"
+    """Watch the database, and the configuration.
+
+    Every commit writes to the database's log, and then, as soon as it can be read, sets the time of its file.
+    """
+    names = (database_path().name, f"{database_path().name}-wal", "")
 
     def written(mask: int, name: str) -> None:
         if mask & GONE:
             controller.stop()  # there is nothing left to look after
-        elif name in (log, ""):
+        elif name in names:
             controller.changed()
 
-    watcher.watch(database_path().parent, MODIFIED, written)
+    watcher.watch(database_path().parent, MODIFIED | TOUCHED, written)
     _watch_configuration(controller, watcher)
 
 

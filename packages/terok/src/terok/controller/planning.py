@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     from terok.model.task import Task
 
-Verb = Literal["start", "stop", "record", "deliver", "resume", "recover"]
+Verb = Literal["start", "stop", "record", "deliver", "resume", "recover", "check"]
 WATCH: Final = 10.0
 """Seconds between two looks at whether those who act on tasks still live."""
 COURTESY: Final = 3.0
-"""Seconds that a front end which follows a run has to record its end by itself."""
+"""Seconds that a front end which follows a run has to record its end by itself; nobody follows an attempt of a race."""
+CHECKS: Final = 2
+"""Checks that run at once: they are as long as their command, and other things have to be done meanwhile."""
 
 
 class Act(NamedTuple):
@@ -51,6 +53,10 @@ class View(NamedTuple):
     """Some process is acting on a task; if it is killed, nothing tells."""
     not_before: Mapping[Act, float] = {}
     """When what has failed may be tried again."""
+    checks: Collection[str] = ()
+    """Attempts of races whose check is to be run."""
+    checking: Collection[str] = ()
+    """Those of which a child runs the check."""
 
 
 class Plan(NamedTuple):
@@ -73,8 +79,9 @@ def plan(view: View) -> Plan:
         deadlines.append(view.now + WATCH)
     live = [task for task in view.tasks if task.trashed is None and task.archived is None]
     follow = {task.id: task for task in live if task.started is not None and task.process == "up"}
-    due = [(act, _when(act, task)) for task in live if (act := _due(task, view)) is not None]
-    due += [(Act("stop", task_id), at + STOPPING) for task_id, at in view.unwanted.items()]
+    due = [(act, _when(act, task, view.now)) for task in live if (act := _due(task, view)) is not None]
+    due += [(Act("stop", task_id), _after(at, STOPPING, view.now)) for task_id, at in view.unwanted.items()]
+    due += [(Act("check", task_id), 0.0) for task_id in _to_check(view)]
     for act, at in due:
         when = max(view.not_before.get(act, 0.0), at)
         if when <= view.now:
@@ -106,8 +113,19 @@ def _due(task: Task, view: View) -> Act | None:
     return None
 
 
-def _when(act: Act, task: Task) -> float:
-    return task.since + COURTESY if act.verb == "record" else 0.0
+def _to_check(view: View) -> list[str]:
+    """Return the attempts whose check is to begin; none after a panic."""
+    waiting = [task_id for task_id in view.checks if task_id not in view.busy and not view.limits.stopped]
+    return waiting[: max(0, CHECKS - len(view.checking))]
+
+
+def _when(act: Act, task: Task, now: float) -> float:
+    return _after(task.since, COURTESY, now) if act.verb == "record" and not task.race else 0.0
+
+
+def _after(at: float, seconds: float, now: float) -> float:
+    """Return when it is so long after `at`; at once if that is still to come, as after the clock was set back."""
+    return at + seconds if at <= now else 0.0
 
 
 def _admitted(view: View, starting: Collection[str]) -> list[Decision]:

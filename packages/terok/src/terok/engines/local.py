@@ -18,6 +18,7 @@ from terok.integrations.executor import (
     AgentRequest,
     AgentRoster,
     AgentRunner,
+    CommandRequest,
     Conversation,
     Outcome,
     load_record,
@@ -29,7 +30,7 @@ from terok.integrations.sandbox import ContainerState
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from terok.engines.values import Launch, Say
+    from terok.engines.values import Command, Launch, Say
     from terok.integrations.executor import Delivery, RunRecord, RunResult
     from terok.model.facts import Process, Silence
 
@@ -92,9 +93,10 @@ class LocalEngine:
         """Ask Podman once for all of them."""
         return probe(containers)
 
-    def wait_until_ready(self, container: str, since: float) -> None:
+    def wait_until_ready(self, container: str, since: float) -> bool:
         """Wait for the word of the start script, as it was printed since a moment."""
-        self.runner.wait_until_ready(container, since=datetime.fromtimestamp(since, UTC).isoformat())
+        since = min(since, time.time())  # the clock may have been set back
+        return self.runner.becomes_ready(container, since=datetime.fromtimestamp(since, UTC).isoformat())
 
     def started_at(self, container: str) -> float | None:
         """Ask Podman when the container was last started."""
@@ -169,6 +171,22 @@ class LocalEngine:
         if not done.ok:
             raise TaskError(f"git in the container says: {done.stderr.strip()[:300]}")
         return done.stdout
+
+    def run_command(self, command: Command, on_line: Callable[[str], None]) -> int | None:
+        """Run a command in a container of its own, of the image that the task's own was made of."""
+        request = CommandRequest(
+            name=command.container,
+            image=_record(command.task_container).image,
+            scope=command.scope,
+            commit=command.commit,
+            branch=command.branch,
+            command=command.command,
+            timeout=command.timeout,
+            allow=command.allow,
+            profiles=command.profiles,
+            options=dict(command.options),
+        )
+        return AgentRunner(on_line=self._say, cfg=command.config).run_command(request, on_line)
 
     def login_command(self, container: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         """Return the command that opens the container's tmux session."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from terok.engines.values import Launch, Started
+    from terok.engines.values import Command, Launch, Started
     from terok.integrations.executor import Delivery, RunResult
     from terok.model.facts import Process, Silence
 
@@ -25,8 +25,11 @@ class Engine(Protocol):
         An engine that does not answer is `Silence`, which is never read as "not there".
         """
 
-    def wait_until_ready(self, container: str, since: float) -> None:
-        """Wait until a container that was started at `since` has its repository; it is stopped if that fails."""
+    def wait_until_ready(self, container: str, since: float) -> bool:
+        """Wait until a container that was started at `since` has its repository; returns whether it has come so far.
+
+        Whatever becomes of the wait, the container is left alone.
+        """
 
     def started_at(self, container: str) -> float | None:
         """Return when a container was last started, in seconds since the epoch; None if it never was."""
@@ -63,6 +66,12 @@ class Engine(Protocol):
 
     def diff(self, container: str, words: Iterable[str]) -> str:
         """Return what git says inside a running container about the workspace."""
+
+    def run_command(self, command: Command, on_line: Callable[[str], None]) -> int | None:
+        """Run a command to its end and return its exit code; None if its time was over.
+
+        What `on_line` raises ends it and passes. Nothing of its container is left.
+        """
 
     def login_command(self, container: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         """Return the command that opens a terminal in a container."""

@@ -37,6 +37,26 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command of the shell on a commit of a gate, in a container of its own of the image of `task_container`.
+
+    `timeout` is in seconds; `options` are fields of the sandbox's `RunSpec` by name.
+    """
+
+    container: str
+    task_container: str
+    scope: str
+    commit: str
+    branch: str
+    command: str
+    timeout: int
+    config: SandboxConfig
+    allow: tuple[str, ...] = ()
+    profiles: tuple[str, ...] | None = None
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """A task that has been started: when it began, with which agent, where its commits arrive."""
 

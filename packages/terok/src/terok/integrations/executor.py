@@ -15,6 +15,7 @@ with lazy_imports(globals()):
     from terok_executor import AgentRoster as AgentRoster
     from terok_executor import AgentRunner as AgentRunner
     from terok_executor import Checked as Checked
+    from terok_executor import CommandRequest as CommandRequest
     from terok_executor import Conversation as Conversation
     from terok_executor import Delivery as Delivery
     from terok_executor import Documented as Documented

@@ -17,11 +17,13 @@ with lazy_imports(globals()):
     from terok_sandbox import DesktopUnavailable as DesktopUnavailable
     from terok_sandbox import DoctorCheck as DoctorCheck
     from terok_sandbox import GateError as GateError
+    from terok_sandbox import GateSyncResult as GateSyncResult
     from terok_sandbox import GitGate as GitGate
     from terok_sandbox import Life as Life
     from terok_sandbox import Limits as Limits
     from terok_sandbox import NewWork as NewWork
     from terok_sandbox import PodmanRuntime as PodmanRuntime
+    from terok_sandbox import ReviewedBranch as ReviewedBranch
     from terok_sandbox import Sandbox as Sandbox
     from terok_sandbox import SandboxConfig as SandboxConfig
     from terok_sandbox import SandboxConfigView as SandboxConfigView
@@ -46,6 +48,7 @@ with lazy_imports(globals()):
     from terok_sandbox import lock_down as lock_down
     from terok_sandbox import mirror_path as mirror_path
     from terok_sandbox import open_vault as open_vault
+    from terok_sandbox import page_text as page_text
     from terok_sandbox import policy_tiers as policy_tiers
     from terok_sandbox import profile_path as profile_path
     from terok_sandbox import project_dir as project_dir
@@ -56,7 +59,9 @@ with lazy_imports(globals()):
     from terok_sandbox import refuse_lockdown as refuse_lockdown
     from terok_sandbox import remove_autostart as remove_autostart
     from terok_sandbox import resolve_repo as resolve_repo
+    from terok_sandbox import review_document as review_document
     from terok_sandbox import run_git as run_git
     from terok_sandbox import scope_for as scope_for
     from terok_sandbox import state_checks as state_checks
     from terok_sandbox import verify_audit as verify_audit
+    from terok_sandbox import write_sarif as write_sarif

@@ -135,7 +135,7 @@ class Facts:
     created: float
     headless: bool = False
     started: float | None = None
-    """When the present run began: facts from before it say nothing about it."""
+    """When the present run began: facts from before it say nothing about it. The engine's answer is always about it."""
     seen: float = 0.0
     """When a person last looked."""
     wanted: Wanted | None = None

@@ -26,6 +26,7 @@ KEYS: Final = {
     "cost": "US dollars: >1, <0.5",
     "name": "part of the name",
     "id": "beginning of the identifier",
+    "race": "beginning of the identifier of a race",
 }
 """The keys, and what may follow the colon."""
 MODES: Final = frozenset(("interactive", "headless", "web"))
@@ -86,7 +87,7 @@ def _term(text: str, match: re.Match[str]) -> Term:
     elif key in ("p", "a"):
         values = tuple(value.lower().split(","))
     else:
-        values = (normalize(value) if key == "id" else value.casefold(),)
+        values = (normalize(value) if key in ("id", "race") else value.casefold(),)
     return Term(key, values, bool(match["no"]))
 
 
@@ -133,4 +134,5 @@ _TESTS: Final[dict[str, Callable[[str, Task, float], bool]]] = {
     "cost": lambda value, task, now: task.cost is not None and _compare(value, task.cost),
     "name": lambda value, task, now: value in task.name,
     "id": lambda value, task, now: task.id.startswith(value),
+    "race": lambda value, task, now: task.race != "" and task.race.startswith(value),
 }

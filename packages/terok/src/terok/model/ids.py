@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ SHORTEST = 2
 """Characters of the shortest prefix that is shown."""
 
 _LETTERS = DIGITS[10:]
-_ID = re.compile(f"[{_LETTERS}][{DIGITS}]{{{LENGTH - 1}}}")
-_PREFIX = re.compile(f"[{_LETTERS}][{DIGITS}]{{0,{LENGTH - 1}}}")
 _READ_AS = str.maketrans({"i": "1", "l": "1", "o": "0", "-": None})
 
 
@@ -36,12 +33,12 @@ def normalize(text: str) -> str:
 
 def is_id(text: str) -> bool:
     """Whether `text` is a whole identifier as it is stored."""
-    return _ID.fullmatch(text) is not None
+    return len(text) == LENGTH and is_prefix(text)
 
 
 def is_prefix(text: str) -> bool:
     """Whether `text` can be the beginning of an identifier as it is stored."""
-    return _PREFIX.fullmatch(text) is not None
+    return 0 < len(text) <= LENGTH and text[0] in _LETTERS and all(char in DIGITS for char in text)
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
@@ -55,4 +52,7 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
 
 
 def _common(one: str, other: str) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    shared = 0
+    while shared < len(one) and one[: shared + 1] == other[: shared + 1]:
+        shared += 1
+    return shared

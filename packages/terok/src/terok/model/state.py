@@ -102,7 +102,7 @@ class _Case:
     def __init__(self, facts: Facts, claims: Claims, now: float, watched: bool) -> None:
         self.facts, self.claims, self.now, self.watched = facts, claims, now, watched
         ended, silence = facts.ended, facts.silence
-        self.process = process = facts.process if facts.process and self.present(facts.process.at) else None
+        self.process = process = facts.process
         runs = process is not None and process.word == "up"
         self.revived = runs and process is not None and ended is not None and process.at > ended.at
         """It runs although its end is recorded: somebody has started it past us."""

@@ -38,6 +38,8 @@ class Task(NamedTuple):
     scope: str = ""
     branch: str = ""
     prompt: str = ""
+    race: str = ""
+    """The race that it is an attempt of."""
     session: str = ""
     cost: float | None = None
     """US dollars; None when a price is not known."""

@@ -6,5 +6,6 @@ from terok_util import lazy_imports
 
 with lazy_imports(globals()):
     from terok.services.operations import Operations as Operations
+    from terok.services.races import Races as Races
     from terok.services.reviews import Reviews as Reviews
     from terok.services.tasks import Tasks as Tasks

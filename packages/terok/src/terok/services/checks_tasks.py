@@ -138,7 +138,7 @@ def _rename(now: str, before: str) -> None:
 def _record(task: Task, fact: Process, tasks: Tasks) -> None:
     tasks.record_exit(tasks.store.task(task.id), fact.exit_code, at=fact.since)
     with tasks.store.write() as writer:
-        writer.observe(task.id, process=fact, silence=None)
+        writer.observe(task.id, task.started, process=fact, silence=None)
 
 
 def _stop(task: Task, tasks: Tasks) -> None:
@@ -151,4 +151,4 @@ def _stop(task: Task, tasks: Tasks) -> None:
         _record(task, fact, tasks)
     else:
         with tasks.store.write() as writer:
-            writer.observe(task.id, process=fact, silence=None)
+            writer.observe(task.id, task.started, process=fact, silence=None)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import TerokError
 
-from terok.errors import TaskBusy, TaskError, UnknownTask
+from terok.errors import TaskError, UnknownTask
 from terok.model.facts import Silence
 from terok.services.marked import MARKER, move_marked, remove_marked
+from terok.services.task_creation import busy
 from terok.store import own_lease
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def removing(tasks: TaskEnds, task_id: str, desired: Desired) -> Iterator[Task]:
     """Keep everybody else from acting on a task while the block takes it away; nothing starts it from here on."""
     with tasks.store.write() as writer:
         if not writer.take_lease(task_id, own_lease()):
-            raise TaskBusy(f"another process is at work on task {task_id}", hint=f"see `terok task why {task_id}`")
+            raise busy(task_id)
         writer.dequeue(task_id)
         if writer.task(task_id).desired != desired:
             writer.change(task_id, "removing", desired=desired)

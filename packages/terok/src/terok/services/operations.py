@@ -10,7 +10,7 @@ import os
 import time
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from terok_util import TerokError
 
@@ -20,7 +20,7 @@ from terok.store import Lease, is_alive, own_lease
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok.model.task import Operation, OperationState
+    from terok.model.task import Operation, OperationState, Task
     from terok.services.task_ends import TaskEnds
     from terok.store import Writer
     from terok.store.reading import Reading
@@ -30,9 +30,11 @@ KINDS: Final = {
     "task.archive": "terok.services.archive",
     "review.reject": "terok.services.rejection",
     "project.delete": "terok.services.project_deletion",
+    "race.keep": "terok.services.race_keeping",
+    "race.delete": "terok.services.race_deletion",
 }
 """The module of every kind."""
-_KEPT: Final = frozenset({"task.archive"})
+_KEPT: Final = frozenset({"task.archive", "race.keep"})
 """Kinds whose operations can be taken back for ever."""
 DAY: Final = 86400.0
 _MANY: Final = 100_000
@@ -80,7 +82,7 @@ class Operations:
     def undo(self, number: int | None = None) -> Operation:
         """Take an operation back, by default the last that can be, with all that would be taken back by the same.
 
-        TaskError if that is not possible, TaskBusy if it is being carried out.
+        With a task its project comes back, if that was deleted after it. TaskError if that is not possible, TaskBusy if it is being carried out.
         """
         operation = self._chosen(number)
         if operation.state in ("undone", "expired"):
@@ -94,6 +96,8 @@ class Operations:
                     writer.move_operation(one.id, one.state, "undone")
         finally:
             self._drop(operation.id, lease)
+        if operation.inverse["kind"] == "task.delete":
+            self._bring_project_back(self._store.task(str(operation.inverse["task"])))
         return operation
 
     def finish(self) -> list[TerokError]:
@@ -136,6 +140,25 @@ class Operations:
     def of_task(self, task_id: str, kind: str) -> Operation | None:
         """Return the last operation of a kind about a task that can be taken back."""
         return next(iter(self._same(self._store, {"kind": kind, "task": task_id})), None)
+
+    def _bring_project_back(self, task: Task) -> None:
+        """Take the deletion of a task's project back, or say that there is none: without it the task cannot start."""
+        from terok.config.project import project_directories
+
+        if task.project in project_directories():
+            return
+        for one in self.log():
+            if one.verb == "project delete" and one.subject == task.project and one.state in ("open", "done"):
+                self.undo(one.id)
+                self._tasks.say(f"note: project {task.project} was deleted too, and is back as well")
+                return
+        place = self._tasks.directory(task)
+        self._tasks.say(f"note: there is no project {task.project} any more: the work is in {place}")
+
+    def whole(self, task_id: str) -> Operation | None:
+        """Return the last operation that a task has gone with together with others, as those of a race."""
+        found = (one for one in self.log() if one.state in ("open", "done"))
+        return next((one for one in found if task_id in cast("list[str]", one.inverse.get("tasks") or [])), None)
 
     def _give_up(self, operation: Operation) -> None:
         """Let an operation expire; of several with one inverse the latest says how long things are kept."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import atomic_write, ensure_dir, remove_tree, safe_text, yaml
 
-from terok.config import Project, list_projects, load_project, sandbox_config
+from terok.config import Project, list_projects, load_project
 from terok.config.checkup import check_project
 from terok.config.edit import edit_file, edited, editing
 from terok.config.layers import PROJECT_FILE
@@ -167,24 +167,9 @@ class Projects:
     def _mirror(self, project: Project) -> tuple[str | None, str | None, int, tuple[str, ...]]:
         if project.git.upstream is None:
             return None, None, 0, ("no repository: set git.upstream",)
-        from terok.integrations.sandbox import GitGate
+        from terok.services.mirroring import bring_up_to_date
 
-        config = sandbox_config(project)
-        gate = GitGate(
-            project.name,
-            base=config.gate_base_path,
-            upstream=project.git.upstream,
-            default_branch=project.git.branch,
-            config=config,
-        )
-        if self._say is not None:
-            self._say(f"mirroring {project.git.upstream}")
-        synced = gate.sync()
-        if project.git.branch is not None and synced.start is None:
-            raise ProjectError(
-                f"{project.git.upstream} has no branch {project.git.branch}",
-                hint=f"`terok project edit {project.name} git.branch BRANCH`",
-            )
+        synced = bring_up_to_date(project, self._say or (lambda line: None))
         return str(synced.path), synced.default_branch, len(synced.pending), (*synced.notes, *synced.errors)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from terok_util import UsageError, did_you_mean
@@ -34,6 +35,19 @@ MODES: dict[str, Mode] = {
 """The modes, by every name of theirs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A task that is asked for and was found right, before it has an identifier and a name."""
+
+    project: Project
+    mode: Mode
+    prompt: str | None
+    request: Mapping[str, Any]
+    """Resolved fields of the executor's request."""
+    preset: str | None
+    overrides: Mapping[str, Any]
+
+
 class TaskCreation(TaskBase):
     """Records tasks."""
 
@@ -60,21 +74,11 @@ class TaskCreation(TaskBase):
             ConfigError: The project or its configuration is wrong.
             UsageError: The request is wrong.
         """
-        from terok.config import load_project, run_options
-
-        chosen = MODES[mode] if mode is not None else "headless" if prompt is not None else "interactive"
-        _check_prompt(chosen, prompt)
-        idle = [name for name in ("port", "public_url") if chosen != "web" and name in (more or {})]
-        if idle:
-            raise UsageError(f"--{idle[0].replace('_', '-')} means nothing in an {chosen} task", hint="leave it out")
-        project = load_project(project_name, preset=preset, overrides=dict(overrides or {}))
+        asked = self.prepare(project_name, prompt, mode=mode, preset=preset, overrides=overrides, more=more)
         others = tuple(self.find(word).id for word in after)
-        request = self._resolved({**run_options(project), **(more or {})})
-        limits, free = self.limits(project), free_bytes(tasks_dir())
+        limits, free = self.limits(asked.project), free_bytes(tasks_dir())
         with self.store.write() as writer:
-            task = self._row(writer, project, request, prompt, chosen, name)
-            asked = {"preset": preset, "overrides": dict(overrides or {})}
-            writer.add_task(task, self._request(task, request, prompt) | asked)
+            task = self.record(writer, asked, name)
             if not start:
                 writer.change(task.id, "recorded", desired="stopped", started=writer.at)
                 writer.end(task.id, None, by="nobody: it has not been started")
@@ -88,17 +92,40 @@ class TaskCreation(TaskBase):
             self.wake_controller()
         return self.store.task(task.id), admitted
 
-    def _row(
+    def prepare(
         self,
-        writer: Writer,
-        project: Project,
-        request: Mapping[str, Any],
+        project_name: str,
         prompt: str | None,
-        mode: Mode,
-        name: str | None,
-    ) -> Task:
+        *,
+        mode: str | None = None,
+        preset: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Asked:
+        """Judge and resolve what is asked for, as `create` takes it, and record nothing yet."""
+        from terok.config import load_project, run_options
+
+        chosen = MODES[mode] if mode is not None else "headless" if prompt is not None else "interactive"
+        _check_prompt(chosen, prompt)
+        idle = [name for name in ("port", "public_url") if chosen != "web" and name in (more or {})]
+        if idle:
+            raise UsageError(f"--{idle[0].replace('_', '-')} means nothing in an {chosen} task", hint="leave it out")
+        settings = dict(overrides or {})
+        project = load_project(project_name, preset=preset, overrides=settings)
+        request = self._resolved({**run_options(project), **(more or {})})
+        return Asked(project, chosen, prompt, request, preset, settings)
+
+    def record(self, writer: Writer, asked: Asked, name: str | None = None, *, race: str = "") -> Task:
+        """Record a task, which neither runs nor waits yet; UsageError if its name is taken."""
+        task = self._row(writer, asked, name)._replace(race=race)
+        known = {"preset": asked.preset, "overrides": asked.overrides}
+        writer.add_task(task, self._request(task, asked.request, asked.prompt) | known)
+        return task
+
+    def _row(self, writer: Writer, asked: Asked, name: str | None) -> Task:
         from terok.engines import container_name
 
+        project, request = asked.project, asked.request
         everyone = writer.candidates(trashed=True)
         ids = {one.id for one in everyone}
         taken = {one.name for one in writer.candidates() if one.project == project.name}
@@ -115,13 +142,13 @@ class TaskCreation(TaskBase):
             agent=str(request["agent"]),
             provider=str(request.get("provider") or ""),
             model=str(request.get("model") or ""),
-            mode=mode,
+            mode=asked.mode,
             created=writer.at,
             since=writer.at,
             container=container_name(project.name, task_id),
             scope=project.name if request.get("repo") else "",
             branch=str(request.get("branch") or f"terok/{task_id}") if request.get("repo") else "",
-            prompt=prompt or "",
+            prompt=asked.prompt or "",
         )
 
     def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -180,12 +207,17 @@ def _admit(writer: Writer, task: Task, limits: Limits, free: int | None) -> bool
 def begin(writer: Writer, task: Task) -> None:
     """Take a task out of the queue and record that this process starts it; TaskBusy if another one does."""
     if not writer.take_lease(task.id, own_lease()):
-        raise TaskBusy(f"another process is starting task {task.id}", hint=f"see `terok task why {task.id}`")
+        raise busy(task.id)
     writer.dequeue(task.id)
     writer.begin(task.id, task.container)
     writer.observe(
         task.id, launch=Launch(writer.at, "terok", "starts"), process=None, silence=None, calls=None, cpu=None
     )
+
+
+def busy(task_id: str) -> TaskBusy:
+    """Return the error about a task that somebody else is acting on."""
+    return TaskBusy(f"somebody is at work on task {task_id}", hint=f"see `terok task why {task_id}`")
 
 
 def check_text(text: str) -> str:

@@ -15,6 +15,7 @@ from terok.services.task_starts import GRACE, TaskStarts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from terok.config import Project
     from terok.integrations.executor import RunResult
     from terok.model.task import Task
     from terok.services.gates import Gates
@@ -45,12 +46,21 @@ class TaskEnds(TaskStarts):
         self.record_exit(task, code, at=time.time())
         return code
 
+    def _run_started_hooks(self, task: Task, project: Project) -> None:
+        """Run what is to be run once a task has started; Ctrl-C meanwhile stops the task, as it does before and after."""
+        try:
+            super()._run_started_hooks(task, project)
+        except KeyboardInterrupt:
+            self.stop(task)
+            raise
+
     def _time_left(self, task: Task) -> float:
         """Return the seconds that the present run may still take."""
         limit = float(self.store.request(task.id).get("timeout") or 0) if task.mode == "headless" else 0.0
         if not limit:
             return LONGEST
-        return max(1.0, (task.started or time.time()) + limit + LAUNCH_SLACK - time.time())
+        gone = max(0.0, time.time() - (task.started or time.time()))  # the clock may have been set back
+        return max(1.0, limit + LAUNCH_SLACK - gone)
 
     def record_exit(self, task: Task, exit_code: int | None, *, at: float | None = None, by: str = "") -> bool:
         """Record the end of the run of `task`, what it has pushed and cost; returns whether nobody had yet.

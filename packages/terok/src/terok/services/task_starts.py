@@ -13,12 +13,15 @@ from terok.model.admission import Waiting, admit, outcomes
 from terok.model.facts import Process, Silence
 from terok.paths import free_bytes, tasks_dir
 from terok.services.marked import make_marked, remove_marked
-from terok.services.task_creation import begin
+from terok.services.review_letters import with_comments
+from terok.services.task_creation import begin, busy
 from terok.services.task_launches import TaskLaunches
+from terok.store.reviewing import send_comments
 
 if TYPE_CHECKING:
     from terok.config import Project
     from terok.engines.values import Started
+    from terok.model.admission import Limits
     from terok.model.task import Task
     from terok.store import Writer
 
@@ -34,12 +37,14 @@ class TaskStarts(TaskLaunches):
         """Start a task that waits in the queue; see `restart`."""
         return self.restart(self.store.task(task_id))
 
-    def restart(self, task: Task, prompt: str | None = None, *, follow_up: int | None = None) -> Task:
+    def restart(
+        self, task: Task, prompt: str | None = None, *, follow_up: int | None = None, admitted: bool = False
+    ) -> Task:
         """Start a task, for the first time or again, and return it as it is then.
 
         One that has no container gets one for the workspace it has. With a `prompt`, that of `follow_up` if there is
-        one, a headless agent goes on in the same conversation; without one too, if it can. A task that could not be
-        started has failed, with the reason among its events.
+        one, a headless agent goes on in the same conversation; without one too, if it can. One that is `admitted`
+        needs no slot. A task that could not be started has failed, with the reason among its events.
 
         Raises:
             TaskBusy: It runs, another process is acting on it, or it has to wait for a slot.
@@ -47,6 +52,10 @@ class TaskStarts(TaskLaunches):
             TaskError: Podman does not say what it is doing.
             TerokError: Whatever else keeps it from starting.
         """
+        before = self.store.task(task.id)  # what the engine says next may be old before it is acted upon
+        refuse_gone(before)
+        if self.store.lease(task.id) is not None:
+            raise busy(task.id)
         fact = self.probe(task)
         if isinstance(fact, Silence):
             raise TaskError(f"it is not known what task {task.id} is doing: {fact.text}", hint="try again")
@@ -57,7 +66,9 @@ class TaskStarts(TaskLaunches):
                 f"agent {task.agent} cannot go on with a conversation",
                 hint=f'start another task: `terok task run {task.project} "…"`',
             )
-        begun = self._begin(task.id, follow_up, process=fact.word)
+        begun = self._begin(task.id, follow_up, last=before.started, admitted=admitted)
+        if follow_up is not None and prompt is not None:
+            prompt = with_comments(self.store, task.id, follow_up, prompt)
         return self.carry_out_start(begun, prompt, follow_up=follow_up, anew=fact.word == "gone")
 
     def carry_out_start(
@@ -99,12 +110,13 @@ class TaskStarts(TaskLaunches):
             task = self.store.task(one)
             fact = self.probe(task)
             if isinstance(fact, Process):
-                last = self.engine(task).started_at(task.container) if fact.word != "gone" else None
-                self._settle_start(task, fact, ran=last is not None and last >= (task.started or 0.0))
+                last = self.engine(task).started_at(task.container) if fact.word == "exited" else None
+                ran = fact.word == "up" or (last is not None and last >= (task.started or 0.0))
+                self._settle_start(task, fact, ran=ran)
 
     def _settle_start(self, task: Task, fact: Process, *, ran: bool) -> None:
         with self.store.write() as writer:
-            if writer.lease(task.id) is not None:
+            if writer.lease(task.id) is not None or writer.task(task.id).started != task.started:
                 return
             writer.drop_lease(task.id)
             if task.ended is not None or writer.facts(task.id).launch is None:
@@ -125,32 +137,31 @@ class TaskStarts(TaskLaunches):
         writer.change(task.id, "put_back", started=None)
         writer.enqueue(Waiting(task.id, task.project, writer.at))
 
-    def _begin(self, task_id: str, follow_up: int | None, *, process: str) -> Task:
-        """Take a task for a start, and its follow-up with it, so that no two ever start it or deliver that."""
+    def _begin(self, task_id: str, follow_up: int | None, *, last: float | None, admitted: bool) -> Task:
+        """Take a task for a start, and its follow-up with it, so that no two ever start it or deliver that.
+
+        `last` is when the run began of which the engine has said that it is over.
+        """
         refuse_lockdown(SandboxConfig.load().state_dir)
         limits, free = self.limits(), free_bytes(tasks_dir())
         with self.store.write() as writer:
             task = writer.task(task_id)
-            refuse_busy(task._replace(process=process))
-            decision = admit(
-                [Waiting(task.id, task.project, writer.at)],
-                [one.project for one in writer.tasks() if one.works and one.id != task.id],
-                limits,
-                free,
-                writer.at,
-                outcomes(()),
-            )[0]
-            if not decision.admitted:
-                raise TaskBusy(
-                    f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`"
-                )
+            if task.started != last:
+                raise TaskBusy(f"task {task.id} was started meanwhile", hint=f"see `terok task status {task.id}`")
+            refuse_gone(task)
+            if not admitted:
+                _refuse_unless_admitted(writer, task, limits, free)
             begin(writer, task)
             for one in writer.operations():  # whoever starts a task does not want what was to take it away
                 if one.state == "open" and one.inverse.get("task") == task.id:
                     writer.move_operation(one.id, "open", "undone")
             self._results.pop(task.id, None)
-            if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):
+            written = [one.id for one in writer.follow_ups(task.id) if one.state == "written"]
+            if follow_up is not None and written[:1] != [follow_up]:
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")
+            if follow_up is not None:
+                writer.move_follow_up(follow_up, "written", "sent")
+                send_comments(writer, task.id, follow_up)
         return self.store.task(task_id)
 
     def _record_start(self, task: Task, started: Started | None, follow_up: int | None) -> None:
@@ -176,10 +187,13 @@ class TaskStarts(TaskLaunches):
 
     def _run_started_hooks(self, task: Task, project: Project) -> None:
         self.run_hook(task, "post_start", project)
-        if project.hooks.post_ready is not None:
-            if task.mode == "headless":  # for the others the start itself has waited
-                self.engine(task).wait_until_ready(task.container, task.started or 0.0)
-            self.run_hook(task, "post_ready", project)
+        if project.hooks.post_ready is None:
+            return
+        # For the others the start itself has waited.
+        if task.mode == "headless" and not self.engine(task).wait_until_ready(task.container, task.started or 0.0):
+            self.say("note: the hook post_ready is not run: the task has not got as far as its repository")
+            return
+        self.run_hook(task, "post_ready", project)
 
     def _record_failed_start(self, task: Task, error: BaseException, follow_up: int | None) -> None:
         """Record why a task could not be started, and what is left of it by the engine's own word.
@@ -209,17 +223,24 @@ class TaskStarts(TaskLaunches):
 
     @staticmethod
     def observe(writer: Writer, task: Task, fact: Process | Silence) -> None:
-        """Record what the engine has said of a task."""
+        """Record what the engine has said of a task, unless another run has begun since."""
         if isinstance(fact, Silence):
-            writer.observe(task.id, launch=None, silence=fact)
+            writer.observe(task.id, task.started, launch=None, silence=fact)
         else:
-            writer.observe(task.id, launch=None, process=fact, silence=None)
+            writer.observe(task.id, task.started, launch=None, process=fact, silence=None)
 
 
-def refuse_busy(task: Task) -> None:
-    """Raise UsageError for a task that is deleted or archived, or is to be, and TaskBusy for one that runs."""
+def _refuse_unless_admitted(writer: Writer, task: Task, limits: Limits, free: int | None) -> None:
+    """Raise TaskBusy if a task has to wait for a slot, or for room on disk."""
+    working = [one.project for one in writer.tasks() if one.works and one.id != task.id]
+    row = Waiting(task.id, task.project, writer.at)
+    decision = admit([row], working, limits, free, writer.at, outcomes(()))[0]
+    if not decision.admitted:
+        raise TaskBusy(f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`")
+
+
+def refuse_gone(task: Task) -> None:
+    """Raise UsageError for a task that is deleted or archived, or is to be."""
     if task.desired in ("trashed", "archived"):
         gone = "deleted" if task.desired == "trashed" else "archived"
         raise UsageError(f"task {task.id} is {gone}", hint=f"bring it back with `terok task restore {task.id}`")
-    if task.started is not None and task.ended is None and task.process == "up":
-        raise TaskBusy(f"task {task.id} runs already", hint=f"see `terok task status {task.id}`")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from terok_util import UsageError
 
 from terok.model.names import check_task_name
+from terok.services import archive, deletion
 from terok.services.follow_ups import FollowUps
 from terok.services.operations import Operations
 
@@ -57,6 +58,10 @@ class Tasks(FollowUps):
             operation = self.operations.of_task(task.id, kind)
             if operation is not None and (away is not None or operation.state == "open"):
                 return self.operations.undo(operation.id)
+        if (task.trashed is not None or task.archived is not None) and (whole := self.operations.whole(task.id)):
+            # One of several that went together comes back by itself, in the way that all of them would.
+            (deletion if task.trashed is not None else archive).take_back(self, {"task": task.id})
+            return whole
         raise UsageError(f"task {task.id} is neither deleted nor archived", hint="see `terok task list --all`")
 
     def revoke(self, task: Task) -> None:

@@ -10,7 +10,6 @@ from terok_util import TerokError, UsageError, safe_text
 
 from terok.engines import engine_named
 from terok.errors import AmbiguousTask, UnknownTask
-from terok.model.facts import Launch
 from terok.model.ids import short_ids
 from terok.paths import tasks_dir, trash_dir
 from terok.store import Store
@@ -78,6 +77,8 @@ class TaskBase:
         self.say(line)
         now = time.time()
         if self.starting is not None and now - self._told > _TELL:
+            from terok.model.facts import Launch  # a verb that only reads starts nothing
+
             self._told = now
             with suppress(TerokError), self.store.write() as writer:  # a database that is busy stops no start
                 writer.observe(self.starting, launch=Launch(now, "terok", safe_text(line, limit=200)))

@@ -1,4 +1,8 @@
-"""Reading the database. `Store.snapshot` and a writer read all of one moment; other methods stand for themselves."""
+"""Reading the database. `Store.snapshot` and a writer read all of one moment; other methods stand for themselves.
+
+The judge, addresses and the queue are imported by what uses them: a list of tasks, of which none has to be judged anew,
+keeps its start-up budget only so.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,31 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from terok import model
 from terok.errors import UnknownTask
-from terok.model.admission import Waiting
-from terok.model.claims import Claims, claims_from_json
-from terok.model.facts import Ended, Facts, Queued, Wanted, facts_from_json
-from terok.model.names import Candidate, parse_address, resolve
-from terok.model.state import TaskState, judge
 from terok.model.task import Event, FollowUp, Operation, Task
 from terok.store.connection import translated
 from terok.store.lease import Lease, is_alive, lease_from_json, own_lease
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from terok.model.admission import Waiting
+    from terok.model.claims import Claims
+    from terok.model.facts import Facts
+    from terok.model.names import Candidate
+    from terok.model.state import TaskState
 
 CONTROLLER = "controller"
 """The setting with the controller's lease."""
 _COLUMNS = ", ".join(f'"{name}"' for name in Task._fields)
-_BASIS = "created, mode, started, seen, desired, wanted_at, ended, exit_code, stopped_by, facts, claims"
+_BASIS = (
+    "SELECT tasks.id, created, mode, started, seen, desired, wanted_at, ended, exit_code, stopped_by, facts, claims,"
+    " queue.since, queue.reason, queue.text FROM tasks LEFT JOIN queue ON queue.task = tasks.id"
+    " WHERE tasks.id IN (SELECT value FROM json_each(?))"
+)
 _FLAGS = tuple(Task._fields.index(name) for name in ("name_by_user", "unread", "works"))
 
 
@@ -64,10 +74,14 @@ class Reading:
 
     def find(self, text: str, *, trashed: bool = False) -> Task:
         """Return the task that a person means by `text`; UnknownTask or AmbiguousTask."""
+        from terok.model.names import parse_address, resolve
+
         return self.task(resolve(parse_address(text), self.candidates(trashed=trashed)))
 
     def candidates(self, *, trashed: bool = False) -> list[Candidate]:
         """Return what an address can match."""
+        from terok.model.names import Candidate
+
         where = "" if trashed else " WHERE trashed IS NULL"
         return [Candidate(*row) for row in self.rows(f"SELECT id, project, name, created FROM tasks{where}")]  # noqa: S608
 
@@ -82,7 +96,7 @@ class Reading:
     def state(self, task_id: str, *, now: float | None = None) -> TaskState:
         """Return the judgement about a task, with its evidence."""
         facts, claims = self._basis(task_id)
-        return judge(facts, claims, time.time() if now is None else now, watched=self.watched())
+        return model.judge(facts, claims, time.time() if now is None else now, watched=self.watched())
 
     def request(self, task_id: str) -> dict[str, Any]:
         """Return the resolved settings that the task was asked for with."""
@@ -151,6 +165,8 @@ class Reading:
 
     def queue(self) -> list[Waiting]:
         """Return the queue; who comes first is for `admit` to say."""
+        from terok.model.admission import Waiting
+
         found = self.rows(
             "SELECT task, project, queue.since, not_before, after, priority, queue.reason"
             " FROM queue JOIN tasks ON id = task ORDER BY queue.since, task"
@@ -182,39 +198,59 @@ class Reading:
 
     def _judged(self, found: Iterable[Any], now: float) -> list[Task]:
         """Make tasks of rows; those whose state time alone can have changed are judged anew."""
-        tasks, watched = [], None
-        for row in found:
+        tasks, doubted = [], []
+        for number, row in enumerate(found):
             cells = list(row)
             for place in _FLAGS:
-                cells[place] = bool(cells[place])
+                cells[place] = cells[place] != 0
             task = Task._make(cells)
             if task.doubt_at is not None and task.doubt_at <= now:
-                watched = self.watched() if watched is None else watched
-                task = with_state(task, judge(*self._basis(task.id), now, watched=watched))
+                doubted.append(number)
             tasks.append(task)
+        if doubted:
+            watched = self.watched()
+            bases = self._bases([tasks[number].id for number in doubted])
+            for number in doubted:
+                task = tasks[number]
+                tasks[number] = with_state(task, model.judge(*bases[task.id], now, watched=watched))
         return tasks
 
     def _basis(self, task_id: str) -> tuple[Facts, Claims]:
-        row = self._row(task_id, f"SELECT {_BASIS} FROM tasks WHERE id = ?", task_id)  # noqa: S608
-        created, mode, started, seen, desired, wanted_at, ended, exit_code, by, facts, claims = row
-        waiting = self.rows("SELECT since, reason, text FROM queue WHERE task = ?", task_id)
-        base = Facts(
-            created,
-            mode == "headless",
-            started,
-            seen,
-            Wanted(wanted_at, "terok", desired),
-            ended=None if ended is None else Ended(ended, "terok", exit_code, by),
-            queued=Queued(waiting[0][0], "queue", waiting[0][1], waiting[0][2]) if waiting else None,
-        )
-        return facts_from_json(json.loads(facts), base), claims_from_json(json.loads(claims))
+        found = self._bases([task_id])
+        if not found:
+            raise _unknown(task_id)
+        return found[task_id]
+
+    def _bases(self, ids: Sequence[str]) -> dict[str, tuple[Facts, Claims]]:
+        """Return what tasks are judged by, in one question."""
+        from terok.model.claims import claims_from_json
+        from terok.model.facts import Ended, Facts, Queued, Wanted, facts_from_json
+
+        bases = {}
+        for row in self.rows(_BASIS, json.dumps(ids)):
+            task_id, created, mode, started, seen, desired, wanted_at, ended, exit_code, by, facts, claims, *waits = row
+            base = Facts(
+                created,
+                mode == "headless",
+                started,
+                seen,
+                Wanted(wanted_at, "terok", desired),
+                ended=None if ended is None else Ended(ended, "terok", exit_code, by),
+                queued=None if waits[0] is None else Queued(waits[0], "queue", waits[1], waits[2]),
+            )
+            bases[task_id] = facts_from_json(json.loads(facts), base), claims_from_json(json.loads(claims))
+        return bases
 
     def _row(self, task_id: str, statement: str, *values: object) -> Any:
         """Return the row of a statement about one task; UnknownTask if there is none."""
         found = self.rows(statement, *values)
         if not found:
-            raise UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
+            raise _unknown(task_id)
         return found[0]
+
+
+def _unknown(task_id: str) -> UnknownTask:
+    return UnknownTask(f"there is no task {task_id}", hint="see `terok task list`")
 
 
 def _text(value: object) -> object:

@@ -100,4 +100,95 @@ CREATE TABLE operations (
     "CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+_REVIEWS: Final = (
+    """
+CREATE TABLE comments (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  task TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  branch TEXT NOT NULL,
+  tip TEXT NOT NULL,
+  base TEXT NOT NULL,
+  place TEXT NOT NULL,
+  quote TEXT NOT NULL,
+  text TEXT NOT NULL,
+  author TEXT NOT NULL,
+  written REAL NOT NULL,
+  thread INTEGER REFERENCES comments (id) ON DELETE CASCADE,
+  follow_up INTEGER REFERENCES followups (id) ON DELETE SET NULL,
+  resolved REAL
+) STRICT
+""",
+    "CREATE INDEX task_comments ON comments (task, id)",
+    """
+CREATE TABLE viewed (
+  task TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  path TEXT NOT NULL,
+  blob TEXT NOT NULL,
+  at REAL NOT NULL,
+  PRIMARY KEY (task, path, blob)
+) WITHOUT ROWID, STRICT
+""",
+    """
+CREATE TABLE rounds (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  task TEXT REFERENCES tasks (id) ON DELETE CASCADE,
+  scope TEXT NOT NULL,
+  branch TEXT NOT NULL,
+  tip TEXT NOT NULL,
+  base TEXT NOT NULL,
+  at REAL NOT NULL
+) STRICT
+""",
+    "CREATE INDEX branch_rounds ON rounds (scope, branch, id)",
+    """
+CREATE TABLE checks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  task TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  branch TEXT NOT NULL,
+  tip TEXT NOT NULL,
+  command TEXT NOT NULL,
+  state TEXT NOT NULL,
+  exit_code INTEGER,
+  output TEXT NOT NULL,
+  left_out INTEGER NOT NULL,
+  started REAL NOT NULL,
+  ended REAL,
+  lease TEXT
+) STRICT
+""",
+    "CREATE INDEX task_checks ON checks (task, id)",
+)
+
+_RACES: Final = (
+    "ALTER TABLE tasks ADD COLUMN race TEXT NOT NULL DEFAULT ''",
+    """
+CREATE TABLE races (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  project TEXT NOT NULL,
+  created REAL NOT NULL,
+  prompt TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  base TEXT NOT NULL,
+  command TEXT NOT NULL,
+  kept TEXT NOT NULL,
+  trashed REAL
+) WITHOUT ROWID, STRICT
+""",
+    """
+CREATE TABLE attempts (
+  race TEXT NOT NULL REFERENCES races (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  task TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  model TEXT NOT NULL,
+  checked REAL,
+  lease TEXT,
+  PRIMARY KEY (race, number)
+) WITHOUT ROWID, STRICT
+""",
+)
+"""`attempts.checked` is the run (`tasks.started`) whose check is over; `lease` is who runs one."""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _REVIEWS, _RACES)

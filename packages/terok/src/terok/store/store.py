@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING
 from terok.paths import database_path
 from terok.store.connection import connect, empty, translated
 from terok.store.reading import Reading, Snapshot
-from terok.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
     from typing import Self
+
+    from terok.store.writer import Writer
 
 
 class Store(Reading):
@@ -47,6 +49,8 @@ class Store(Reading):
     @contextmanager
     def write(self, at: float | None = None) -> Iterator[Writer]:
         """Give a writer for one transaction at time `at`, now by default; it counts once the block has ended."""
+        from terok.store.writer import Writer  # a verb that only reads needs neither it nor the judge
+
         if not self._is_there and (made := connect(self.path, create=True)) is not None:
             self._connection.close()
             self._connection, self._is_there = made, True
@@ -54,6 +58,8 @@ class Store(Reading):
         with self._transaction("BEGIN IMMEDIATE"):
             yield writer
             writer.settle()
+        with suppress(OSError):
+            os.utime(self.path)  # for who watches the file: the log was written before the commit could be read
 
     def snapshot(self) -> Snapshot:
         """Return all tasks, and the number of the last event before them, of one moment."""

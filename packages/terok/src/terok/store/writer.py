@@ -105,8 +105,8 @@ class Writer(Reading):
         self.event(task_id, "answered", question=question)
 
     def take_lease(self, task_id: str, lease: Lease) -> bool:
-        """Let a process act on a task, unless another one that lives does; returns whether it may."""
-        if self.lease(task_id) not in (None, lease):
+        """Let a process act on a task, unless one that lives does, be it the same; returns whether it may."""
+        if self.lease(task_id) is not None:
             return False
         self._set(task_id, lease=json.dumps(lease))
         return True

@@ -13,6 +13,7 @@ from terok_util import TerokError, ensure_dir, last_line, read_tail, safe_text
 
 from terok.errors import ControllerError
 from terok.paths import controller_log, controller_socket
+from terok.wire.environment import controller_environment
 from terok.wire.protocol import MAX_REPLY, decode, encode
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ START: Final = 20.0
 """Seconds it may take to start on a busy machine."""
 MAX_LOG: Final = 1024 * 1024
 """Bytes of the controller's log at which the next one begins anew."""
-_SECRET_WORDS: Final = ("PASSPHRASE", "PASSWORD", "SECRET", "TOKEN", "KEY", "CREDENTIAL")
 
 
 def ask(kind: str, /, **fields: Any) -> dict[str, Any]:
@@ -97,15 +97,10 @@ def start_controller() -> None:
         flags |= os.O_TRUNC
     with open(os.open(log, flags, 0o600), "ab") as output:  # noqa: PTH123 - a descriptor
         argv = [sys.executable, "-P", "-m", "terok.controller"]
-        process = spawn(argv, stdout=output, stderr=output, env=_environment(os.environ), cwd="/", detach=True)
+        process = spawn(
+            argv, stdout=output, stderr=output, env=controller_environment(os.environ), cwd="/", detach=True
+        )
     process.returncode = 0  # it outlives us: nobody waits for it
-
-
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the controller and the tasks it starts need; nothing whose name speaks of a secret."""
-    return {
-        name: value for name, value in environment.items() if not any(word in name.upper() for word in _SECRET_WORDS)
-    }
 
 
 def _connected() -> closing[socket.socket]:

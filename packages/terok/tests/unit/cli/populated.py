@@ -10,8 +10,10 @@ from typing import Any
 from terok.cli import main
 from terok.model.claims import Claim
 from terok.model.facts import Process
+from terok.model.race import Attempt, Race
 from terok.model.task import Task
 from terok.store import Store
+from terok.store.races import add_race
 from terok_sandbox import GitGate, SandboxConfig
 
 GIT = ("git", "-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
@@ -25,10 +27,11 @@ presets:
     run: {{timeout: 7200}}
 """
 FIRST, SECOND, THIRD = "a2345678", "b2345678", "c2345678"
+RACE, OTHER_RACE = "r2345678", "s2345678"
 
 
-def git(directory: Path, *words: str) -> None:
-    subprocess.run([*GIT, *words], cwd=directory, check=True, capture_output=True)
+def git(directory: Path, *words: str) -> str:
+    return subprocess.run([*GIT, *words], cwd=directory, check=True, capture_output=True, text=True).stdout
 
 
 def upstream(place: Path) -> Path:
@@ -62,7 +65,12 @@ def populate(root: Path) -> Path:
     with Store() as store, store.write() as write:
         for number, (task_id, name) in enumerate(((FIRST, "calm-otter"), (SECOND, "brave-elk"), (THIRD, "old-fox"))):
             task: dict[str, Any] = {"id": task_id, "project": "web", "name": name, "agent": "demo", "mode": "headless"}
-            write.add_task(Task(**task, created=now - 100 + number, scope="web", prompt="Fix it"), {"agent": "demo"})
+            task |= {"scope": "web", "prompt": "Fix it", "race": RACE if number else ""}
+            write.add_task(Task(**task, created=now - 100 + number), {"agent": "demo"})
+        base = git(source, "rev-parse", "HEAD").strip()
+        for race, name, tasks in ((RACE, "try", (SECOND, THIRD)), (OTHER_RACE, "gone", ("d2345678",))):
+            attempts = [Attempt(race, number, one, f"{name}-{number}", "demo") for number, one in enumerate(tasks, 1)]
+            add_race(write, Race(race, name, "web", now - 50, "Fix it", "web", base, "make test"), attempts)
         write.begin(FIRST, f"terok-web-{FIRST}")
         write.observe(FIRST, process=Process(now, "podman", "up"))
         write.claim(FIRST, Claim(now, "question", id="q", text="Which one?", options=("a", "b")))

@@ -122,6 +122,14 @@ def test_words_that_bash_splits_are_completed_too(shell: str, home: Path) -> Non
     assert {"--mode=headless", "--mode=web"} <= found or {"headless", "web"} <= found
 
 
+def test_races_and_lists_of_agents(home: Path) -> None:
+    assert {"@latest", "try", "gone", populated.RACE} <= set(complete.races("", ["race", "show"]))
+    assert f"R2-{populated.RACE[2:]}" in complete.races("R2-", ["race", "show"])
+    assert f"!race:{populated.RACE}" in complete.terms("!race:", ["task", "list"])
+    assert {"demo", "claude"} <= set(complete.agent_list("", []))
+    assert {"demo,claude", "demo,demo"} <= set(complete.agent_list("demo,cl", []))
+
+
 def test_tasks_of_the_project_that_is_typed(home: Path) -> None:
     everywhere = list(complete.tasks("", ["task", "stop"]))
     assert {"@latest", "calm-otter", populated.FIRST, "web/"} <= set(everywhere)

@@ -38,6 +38,7 @@ usage | usage --by day
 status | status -q | events | op log | task list | task list s:done | task list --all | task show a2
 task status a2 | task why b2 | task followup a2 --list | task audit a2 | task wait b2 | task rename c2 older-fox
 task diff b2 | task new web "Fix it" | review | review b2 | review brave-elk | reject b2 -m no | project list
+race run web "Fix it" -n 2 --check true | race list | race show try | race show gone | race stop try | race delete gone
 project show web | project agents web | config paths | config resolved web | config resolved --all
 config explain run.memory | config explain run | config schema | config schema global | config validate
 agents list | agents list --all | agents dir | agents dir demo | executor show-config | auth list | auth status

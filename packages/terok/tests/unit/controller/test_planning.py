@@ -43,6 +43,8 @@ def view(*tasks: Task, **fields: object) -> View:
         (view(RUNS), []),
         (view(EXITED), [Act("record", "a")]),
         (view(EXITED._replace(since=NOW - 1)), []),
+        (view(EXITED._replace(since=NOW + 900)), [Act("record", "a")]),  # the clock was set back
+        (view(RUNS, unwanted={"a": NOW + 900}), [Act("stop", "a")]),
         (view(EXITED._replace(desired="stopped")), [Act("record", "a")]),
         (view(EXITED, busy={"a"}), []),
         (view(EXITED, not_before={Act("record", "a"): NOW + 1}), []),
@@ -75,6 +77,12 @@ def view(*tasks: Task, **fields: object) -> View:
         (view(unwanted={"trashed": NOW - STOPPING}), [Act("stop", "trashed")]),
         (view(QUEUED, RUNS, EXITED._replace(id="r"), queue=[ROW], interrupted={"r"}), [Act("resume", "r")]),
         (view(QUEUED, queue=[ROW], limits=Limits(9, 9, stopped=True)), []),
+        (view(EXITED._replace(since=NOW, race="r")), [Act("record", "a")]),
+        (view(OVER, checks=["a", "b", "c"]), [Act("check", "a"), Act("check", "b")]),
+        (view(OVER, checks=["a", "b", "c"], busy={"a"}, checking=["a"]), [Act("check", "b")]),
+        (view(OVER, checks=["c"], busy={"a", "b"}, checking=["a", "b"]), []),
+        (view(OVER, checks=["a"], not_before={Act("check", "a"): NOW + 1}), []),
+        (view(OVER, checks=["a"], limits=Limits(9, 9, stopped=True)), []),
     ],
 )
 def test_what_is_done(given: View, acts: list[Act]) -> None:

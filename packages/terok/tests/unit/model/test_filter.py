@@ -23,6 +23,7 @@ TASK = Task(
     group="needs",
     also="budget review",
     since=NOW - 5400,
+    race="r2bcdefg",
 )
 
 
@@ -43,6 +44,7 @@ TASK = Task(
         ),
         *("p:api,web", "!p:api", "a:claude", "m:headless", "age:>1h", "age:<2h", "age:>1.4h", "!age:>1d", "cost:>1"),
         *("cost:<1.51", "name:auth", "id:a3", "id:A3-BC", "login", '"the login"', 'name:"fix-a"', "FIX s:needs p:web"),
+        *("race:r2bcdefg", "race:R2-b", "!race:x"),
         *("!nothing", "age:>5399s age:<5401s"),
     ],
 )
@@ -66,10 +68,15 @@ def test_a_filter_keeps(kept: str) -> None:
             "cost:<1",
         ),
         *("name:auth2", "id:b", "logout", "login p:api", "!login", "s:question,budget !p:web"),
+        *("race:b", "!race:r2"),
     ],
 )
 def test_a_filter_leaves_out(left_out: str) -> None:
     assert not matches(parse_filter(left_out), TASK, NOW)
+
+
+def test_a_task_of_no_race_is_found_by_none() -> None:
+    assert not matches(parse_filter("race:-"), TASK._replace(race=""), NOW)
 
 
 def test_an_unknown_cost_is_neither_more_nor_less() -> None:

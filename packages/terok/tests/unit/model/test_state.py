@@ -116,10 +116,15 @@ def cases() -> list[object]:
         "exit 1": (FAILED, NONE, "failed"),
         "stopped": (replace(FAILED, ended=Ended(NOW - 5, "terok", 137, "user")), NONE, "stopped"),
         "an exit nobody recorded": (replace(RUNS, process=replace(EXITED, exit_code=7)), NONE, "failed"),
-        "restarted": (
-            replace(RUNS, ended=None, started=NOW - 2, process=replace(EXITED, at=NOW - 100)),
+        "set back clock": (
+            replace(RUNS, headless=True, started=NOW + 900, process=replace(UP, at=NOW)),
             NONE,
-            "unknown",
+            "working",
+        ),
+        "ended on a set back clock": (
+            replace(RUNS, started=NOW + 900, process=replace(EXITED, exit_code=7)),
+            NONE,
+            "failed",
         ),
         "recorded, and removed by hand": (replace(FAILED, process=GONE), NONE, "failed"),
         "removed by hand": (replace(RUNS, process=GONE), NONE, "unknown"),

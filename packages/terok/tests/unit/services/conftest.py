@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from terok.engines import Launch, Started
+from terok.engines import Command, Launch, Started
 from terok.errors import TaskError
 from terok.model.facts import Process, Silence
 from terok.services import Tasks
@@ -69,8 +69,9 @@ class PlainEngine:
         since = self._state(name).stat().st_mtime
         return Process(now, "podman", "up") if text == "up" else Process(now, "podman", "exited", int(text), since)
 
-    def wait_until_ready(self, container: str, since: float) -> None:
+    def wait_until_ready(self, container: str, since: float) -> bool:
         self.before("wait")
+        return True
 
     def started_at(self, container: str) -> float | None:
         started = self._state(f"{container}.started")
@@ -118,6 +119,11 @@ class PlainEngine:
 
     def diff(self, container: str, words: Iterable[str]) -> str:
         return ""
+
+    def run_command(self, command: Command, on_line: Callable[[str], None]) -> int | None:
+        self.before("run_command")
+        on_line(f"$ {command.command} on {command.commit}")
+        return 0 if command.command == "true" else None if command.command == "sleep" else 1
 
     def login_command(self, container: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         return ["true"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,10 @@ import pytest
 from outputs import document
 from shapes import problem
 from terok.cli import main
+from terok.model.facts import Process
+from terok.model.state import UNWATCHED
 from terok.services import Tasks
+from terok.store import Store
 
 from .conftest import PlainEngine
 from .test_tasks import finished, run
@@ -112,6 +118,28 @@ def test_waiting_for_a_state(tasks: Tasks, typed: Callable[..., str], as_json: C
     typed("task", "wait", working.id, "--until", "working")
     typed("task", "wait", done.id, working.id, "--timeout", "0", code=124)
     assert "there is no state" in typed("task", "wait", done.id, "--until", "ready", code=2)
+
+
+def test_who_waits_sleeps_until_the_database_changes(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, looked = run(tasks), threading.Event()
+    monkeypatch.setattr("terok.cli.task_wait._LOOK", 1e6)
+    monkeypatch.setattr("terok.services.tasks_base.TaskBase.wake_controller", lambda self: looked.set())
+    with ThreadPoolExecutor() as beside:
+        code = beside.submit(main, ["task", "wait", task.id])
+        assert looked.wait(60)
+        with Store() as store, store.write() as writer:
+            writer.end(task.id, 0)
+        assert code.result(60) == 0
+
+
+def test_who_waits_sees_what_time_alone_changes(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = run(tasks)
+    monkeypatch.setattr("terok.cli.task_wait._LOOK", 1e6)
+    with Store() as store, store.write() as writer:
+        nearly = time.time() - UNWATCHED + 0.3
+        writer.change(task.id, "state", started=nearly)
+        writer.observe(task.id, process=Process(nearly, "podman", "up", since=nearly))
+    assert main(["task", "wait", task.id, "--until", "doubt", "--timeout", "60"]) == 0
 
 
 def test_follow_ups_are_listed_changed_and_taken_back(

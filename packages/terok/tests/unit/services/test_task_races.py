@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from terok.errors import TaskBusy, TaskError
 from terok.integrations.sandbox import GateError, SandboxConfig, lock_down
 from terok.model.facts import Pushed
+from terok.model.task import Task
 from terok.services import Tasks
 from terok.services.decisions import Decisions
 from terok.services.gates import Gates, Work
+from terok.services.projects import Projects
 from terok.services.reviews import Reviews
 from terok_sandbox.errors import LockedDown
 from terok_util import TerokError, UsageError
@@ -263,3 +266,107 @@ def test_a_prompt_that_is_no_text_is_refused(tasks: Tasks) -> None:
         tasks.create("web", "x\udcff")
     with pytest.raises(UsageError, match="not UTF-8"):
         tasks.follow_up(run(tasks), "x\udcff")
+
+
+def begun_with(tasks: Tasks, task: Task) -> int:
+    return sum(event.kind == "starting" for event in tasks.store.events_after(0, task=task.id))
+
+
+def meanwhile(engine: PlainEngine, act: Callable[[], object]) -> None:
+    """Do something once, when the engine has found its next answer and nobody has heard it yet."""
+    probe = engine.probe
+
+    def slow(containers: Mapping[str, str]) -> Any:
+        engine.probe = probe  # type: ignore[method-assign]
+        answer = probe(containers)
+        act()
+        return answer
+
+    engine.probe = slow  # type: ignore[method-assign]
+
+
+@pytest.mark.usefixtures("resumable")
+def test_an_answer_from_before_another_s_start_starts_nothing(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+    for text in ("one", "two"):
+        tasks.follow_up(task, text)
+    meanwhile(engine, lambda: in_child(lambda: another(PlainEngine(engine.place)).deliver_next(task)))
+    with pytest.raises(TaskBusy, match="started meanwhile"):
+        tasks.restart(task, "two")
+    assert (begun_with(tasks, task), [one.text for one in tasks.waiting(task)]) == (2, ["two"])
+
+
+def test_two_threads_of_one_program_exclude_each_other_too(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+
+    def again() -> None:
+        for verb in ("restart", "delete"):
+            with pytest.raises(TaskBusy, match="at work"):
+                getattr(another(engine), verb)(tasks.store.task(task.id))
+
+    at_step(engine, "restart", again)
+    assert tasks.restart(task).word == "working"
+    assert begun_with(tasks, task) == 2
+
+
+@pytest.mark.usefixtures("resumable")
+def test_a_follow_up_never_overtakes_one_that_waits_again(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+    first, second = tasks.follow_up(task, "one"), tasks.follow_up(task, "two")
+    with pytest.raises(TaskBusy, match=f"follow-up {second}"):
+        tasks.restart(task, "two", follow_up=second)
+    assert (begun_with(tasks, task), [one.id for one in tasks.waiting(task)]) == (1, [first, second])
+
+
+def test_a_task_comes_back_with_the_project_that_was_deleted_after_it(
+    root: Path, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = finished(tasks)
+    said: list[str] = []
+    monkeypatch.setattr(tasks, "say", said.append)
+    tasks.delete(task)
+    Projects().delete(tasks, "web")
+    tasks.restore(tasks.find(task.id, trashed=True))
+    assert "project web was deleted too, and is back" in said[-1]
+    assert tasks.restart(tasks.store.task(task.id)).word == "working"
+    tasks.follow(tasks.store.task(task.id), lambda line: None)
+    tasks.delete(tasks.store.task(task.id))
+    shutil.rmtree(root / "config/projects/web")
+    tasks.restore(tasks.find(task.id, trashed=True))
+    assert f"the work is in {tasks.directory(task)}" in said[-1]
+
+
+@pytest.mark.parametrize(("raised", "word"), [(KeyboardInterrupt, "stopped"), (SystemExit, "working")])
+def test_a_wait_for_post_ready_that_is_broken_off_is_no_end_by_itself(
+    root: Path, tasks: Tasks, engine: PlainEngine, raised: type[BaseException], word: str
+) -> None:
+    make_project(root, "hooked", f"hooks: {{post_ready: 'touch {root}/ready', post_stop: 'touch {root}/stopped'}}\n")
+
+    def broken_off(step: str) -> None:
+        if step == "wait":
+            raise raised
+
+    engine.before = broken_off
+    task, _ = tasks.create("hooked", "x")
+    with pytest.raises(raised):
+        tasks.carry_out_start(task)
+    after = tasks.store.task(task.id)
+    assert (after.word, after.stopped_by) == (word, "a person" if word == "stopped" else "")
+    assert ((root / "ready").exists(), (root / "stopped").exists()) == (False, word == "stopped")
+
+
+def test_a_clock_that_was_set_back_makes_no_run_longer_and_hides_no_start(
+    tasks: Tasks, engine: PlainEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = run(tasks, overrides={"run.timeout": 100})
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 9000)
+    tasks.follow(task, lambda line: None)
+    assert engine.time_left == 280
+    after = tasks.store.task(task.id)
+    assert (after.word, after.process, after.exit_code) == ("done", "exited", 0)
+    assert in_child(lambda: other_tasks(engine, 1).restart(after)) == 9
+    engine._put(task.container, "up")  # killed between Podman's answer and the record of it
+    monkeypatch.setattr(time, "time", lambda: now - 18000)
+    tasks.recover()
+    assert (tasks.store.task(task.id).word, tasks.store.task(task.id).process) == ("working", "up")

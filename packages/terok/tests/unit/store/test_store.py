@@ -393,7 +393,7 @@ def test_one_living_process_at_a_time_acts_on_a_task(store: Store) -> None:
         assert writer.take_lease(A, dead)
         assert writer.take_lease(A, mine), "a lease ends with its process"
         assert not writer.take_lease(A, init)
-        assert writer.take_lease(A, mine)
+        assert not writer.take_lease(A, mine), "two threads of one process are two as well"
     assert store.lease(A) == mine
     with store.write() as writer:
         writer.drop_lease(A)

@@ -67,13 +67,7 @@ def _check_size(elements: Elements) -> None:
 
 def base_elements(host_addresses: Sequence[str]) -> Elements:
     """Return the elements of the sets that no policy changes."""
-    floor4, private4 = list(FLOOR4), list(PRIVATE4)
-    return {
-        "floor4": _networks(floor4),
-        "floor6": _networks([*FLOOR6, *map(nat64, floor4)]),
-        "private4": _networks(private4),
-        "private6": _networks([*PRIVATE6, *map(nat64, private4)]),
-    } | host_elements(host_addresses)
+    return _FIXED | host_elements(host_addresses)
 
 
 def host_elements(host_addresses: Sequence[str]) -> Elements:
@@ -157,3 +151,12 @@ def _without(network: Any, hole: Any) -> list[Any]:
     if not network.overlaps(hole):
         return [network]
     return [] if network.subnet_of(hole) else list(network.address_exclude(hole))
+
+
+_FIXED: Final[Elements] = {
+    "floor4": _networks(FLOOR4),
+    "floor6": _networks([*FLOOR6, *map(nat64, FLOOR4)]),
+    "private4": _networks(PRIVATE4),
+    "private6": _networks([*PRIVATE6, *map(nat64, PRIVATE4)]),
+}
+"""Reckoned with the module: the fork server has it, and every start needs it twice."""

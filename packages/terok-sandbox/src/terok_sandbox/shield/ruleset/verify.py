@@ -41,8 +41,7 @@ def verify(
     for name, expected in base_elements(host_addresses or ()).items():
         if name.startswith("host") and host_addresses is None:
             continue
-        listed = (text for element in _listed(found_sets[name].get("elem")) for text in _element(element))
-        if _plain(listed) != _plain(expected):
+        if not _holds(found_sets[name], expected):
             raise _mismatch(f"set {name} does not hold what it must")
 
 
@@ -128,8 +127,18 @@ def _left(left: object) -> str:
     return f"{kind}.{value.get('key')}" if isinstance(value, dict) else str(kind)
 
 
+def _holds(found: Mapping[str, Any], expected: Sequence[str]) -> bool:
+    listed = [text for element in _listed(found.get("elem")) for text in _element(element)]
+    # nft spells networks as Python does, and single addresses without a length. What differs is read, which takes long.
+    spelled = {text.removesuffix("/32" if "." in text else "/128") for text in expected}
+    return set(listed) == spelled or _plain(listed) == _plain(expected)
+
+
 def _plain(elements: Any) -> set[Network]:
-    networks: list[Any] = [ip_network(text) for text in elements]
+    try:
+        networks: list[Any] = [ip_network(text) for text in elements]
+    except ValueError as error:
+        raise _mismatch("a set holds an element of an unknown form") from error
     return set(collapse_addresses(networks)) if networks else set()
 
 
@@ -138,7 +147,7 @@ def _element(element: Any) -> Iterator[str]:
         if isinstance(element, str):
             yield element
         elif "prefix" in element:
-            yield f"{ip_address(element['prefix']['addr'])}/{int(element['prefix']['len'])}"
+            yield f"{element['prefix']['addr']}/{int(element['prefix']['len'])}"
         else:
             first, last = map(ip_address, element["range"])
             yield from map(str, summarize_address_range(first, last))

@@ -7,7 +7,6 @@ Any other request is one row. A line torn by a crash is skipped. A file that has
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -23,7 +22,6 @@ from terok_util import TerokError, atomic_write, json_object
 
 from terok_sandbox.errors import AuditError
 from terok_sandbox.values.limits import Limits
-from terok_sandbox.values.names import is_plain
 
 NANO: Final = 1_000_000_000
 
@@ -69,13 +67,6 @@ _COUNTS: Final = (*TOKENS, "sent", "received", "cost_nano")
 
 Number = tuple[str, int]
 """The run of a broker, and the number of a request in it."""
-
-
-def project_dir(base: Path, scope: str) -> Path:
-    """Return a project's directory below `base`."""
-    if not scope:
-        return base / "_"
-    return base / (scope if is_plain(scope) else f"_{hashlib.sha256(scope.encode()).hexdigest()[:24]}")
 
 
 class _Book:

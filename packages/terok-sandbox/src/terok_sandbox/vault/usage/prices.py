@@ -18,6 +18,7 @@ from terok_sandbox.vault.usage.answers import Usage
 from terok_sandbox.vault.usage.journal import NANO
 
 TABLE: Final = Path(__file__).with_name("prices.json")
+_PACKAGED: Final = TABLE.read_bytes()  # with the module, so that all brokers share the fork server's
 MAX_FILE: Final = 1024 * 1024
 LARGEST_CONTEXT: Final = 1_050_000
 """Tokens that a model of which nothing is known may be given."""
@@ -70,9 +71,9 @@ class Prices:
     """Prices by model. The packaged table stays text, one line per model: of its many entries few are ever read."""
 
     def __init__(self, text: bytes, own: Mapping[str, Price]) -> None:
-        start = text.index(b'"models"')
-        head = json.loads(text[:start].rstrip().rstrip(b",") + b"}")
-        self._lines, self._own = text[start:], own
+        self._text, self._own = text, own
+        self._start = text.index(b'"models"')
+        head = json.loads(text[: self._start].rstrip().rstrip(b",") + b"}")
         self._date, self._sources = head["date"], head["sources"]
         self._dearest = {vendor: Price(kinds) for vendor, kinds in head["dearest"].items()}
         self._found: dict[str, Price | None] = {}
@@ -104,10 +105,10 @@ class Prices:
         if (own := self._own.get(name)) is not None:
             return own
         key = b"\n    %b: " % json.dumps(name).encode()
-        at = self._lines.find(key)
+        at = self._text.find(key, self._start)
         if at < 0:
             return None
-        line = self._lines[at + len(key) : self._lines.index(b"\n", at + 1)]
+        line = self._text[at + len(key) : self._text.index(b"\n", at + 1)]
         entry = json.loads(line.rstrip(b","))
         today = datetime.now(UTC).date().isoformat()
         for day, later in entry.get("later", {}).items():
@@ -139,7 +140,7 @@ def load_prices(override: Path | None = None) -> Prices:
             pass
         except (OSError, ValueError, RecursionError) as error:
             raise VaultError(f"{override}: cannot be read as JSON: {error}", hint=_HINT) from error
-    return Prices(TABLE.read_bytes(), own)
+    return Prices(_PACKAGED, own)
 
 
 def _models(document: Any, source: Path) -> dict[str, Price]:

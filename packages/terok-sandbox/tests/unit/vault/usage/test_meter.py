@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.launch.resources import project_dir
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault import record_handlers as handlers
@@ -18,7 +19,7 @@ from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.usage.answers import Usage
-from terok_sandbox.vault.usage.journal import Totals, UsageJournal, project_dir, reached, read_usage
+from terok_sandbox.vault.usage.journal import Totals, UsageJournal, reached, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import NANO, TABLE, load_prices
