@@ -126,7 +126,7 @@ def test_from_a_prompt_to_a_promoted_change_and_back(
 
     screen.write("/")
     screen.write(f"id:{row['id']}", "Enter")
-    screen.until(row["name"])
+    screen.until(f"/ id:{row['id']}")
     screen.keys("r")
     screen.until("next for")
     screen.write("And once more", "Enter")
@@ -167,7 +167,7 @@ def test_a_task_is_stopped_started_and_talked_to(
     stub.script = Script(("sleep 300",))
     ready("terok", "task", "run", project, "Wait", "--name", "waits", "--detach", timeout=600)
     screen = tmux(size=(160, 48))
-    screen.until("WORKING")
+    screen.until("? more")
     screen.write("/")
     screen.write("waits", "Enter", "Enter")
     screen.until("[bash] sleep 300")

@@ -113,7 +113,7 @@ def keys_page() -> str:
     lines = [
         "# Keys of the terminal interface",
         "",
-        "Written by `tools/reference.py` from the keymap. The name of an action is what `tui.keys` of `config.yml` binds anew;",
+        "Written by `tools/reference.py` from the keymap. `tui.keys` of `config.yml` binds an action anew by its name;",
         "`terok tui --keys` prints the keys as they are for you.",
         "",
         "| key | action | where | does | command |",

@@ -89,7 +89,8 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     @property
     def page(self) -> Page | None:
         """The screen in front."""
-        return self.screen if isinstance(self.screen, Page) else None
+        front = self.screen_stack[-1:]  # empty while the program ends
+        return front[0] if front and isinstance(front[0], Page) else None
 
     def on_posted(self, message: Posted) -> None:
         """Take a value from a thread."""
@@ -184,6 +185,8 @@ class TerokApp(App[list[str]], inherit_bindings=False):
             event.prevent_default()
 
     def _press_again(self) -> None:
+        if self.page is not None:
+            self.page.focus_body()
         self._opening -= 1
         held, self._held = self._held, []
         for event in held:

@@ -151,7 +151,11 @@ async def test_keys_that_are_typed_ahead_go_where_they_are_meant(tui):
         await ready(pilot)
         for key in "/xRqAn":
             app.post_message(events.Key({"/": "slash"}.get(key, key), key))
-        await until(pilot, lambda: app.place.filter == "xRqAn")
+        await until(pilot, lambda: app.place.filter == "xRqAn" and "/ xRqAn" in grid(app))
+        for key in ("enter", "slash"):
+            app.post_message(events.Key(key, None if key == "enter" else "/"))
+        await until(pilot, lambda: app.screen.query_one("Ask").asking)
+        assert app.place.filter == "xRqAn"
         await pilot.press("escape")
         for key in ("ctrl+p", *"stop"):
             app.post_message(events.Key(key, key if len(key) == 1 else None))
