@@ -62,6 +62,7 @@ with lazy_imports(globals()):
     from terok_sandbox import read_audit_end as read_audit_end
     from terok_sandbox import read_further as read_further
     from terok_sandbox import read_lockdown as read_lockdown
+    from terok_sandbox import read_usage as read_usage
     from terok_sandbox import refuse_lockdown as refuse_lockdown
     from terok_sandbox import remove_autostart as remove_autostart
     from terok_sandbox import resolve_repo as resolve_repo
