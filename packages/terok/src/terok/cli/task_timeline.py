@@ -44,9 +44,9 @@ def timeline(
 def _begin(since: str) -> float:
     from datetime import datetime
 
-    from terok.services.usage import parse_since
+    from terok.model.money import parse_time
 
-    return datetime.fromisoformat(parse_since(since, time.time())).timestamp()
+    return datetime.fromisoformat(parse_time(since, time.time())).timestamp()
 
 
 def _known(kinds: Iterable[str]) -> list[str]:

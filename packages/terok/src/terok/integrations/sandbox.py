@@ -31,8 +31,8 @@ with lazy_imports(globals()):
     from terok_sandbox import SandboxRow as SandboxRow
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import SSHManager as SSHManager
-    from terok_sandbox import audit_logs as audit_logs
     from terok_sandbox import at_most as at_most
+    from terok_sandbox import audit_logs as audit_logs
     from terok_sandbox import close_off as close_off
     from terok_sandbox import container_checks as container_checks
     from terok_sandbox import dated_output as dated_output
