@@ -12,8 +12,8 @@ from terok_util import TerokError, UsageError, read_file, safe_text, show, show_
 
 from terok.cli.following import Output
 from terok.integrations.executor import TranscriptReader
+from terok.paths import OUTPUT
 from terok.services import Tasks
-from terok.services.deletion import OUTPUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,7 @@ def diff(task: list[str], stat: bool, as_json: bool) -> int:
 
 
 def audit(task: list[str], tail: int | None, as_json: bool) -> int:
-    """Print the rows about a task in the audit logs of vault and shield, in the order of their times."""
+    """Print the rows about a task in the audit logs of vault, shield and gate, in the order of their times."""
     with Tasks(create=False) as tasks:
         chosen = tasks.find(task, trashed=True)
     rows = sorted(_audit_rows(chosen.container), key=lambda row: str(row.get("time")))
@@ -108,14 +108,9 @@ def audit(task: list[str], tail: int | None, as_json: bool) -> int:
 
 
 def _audit_rows(container: str) -> Iterator[Mapping[str, Any]]:
-    from terok.integrations.sandbox import SandboxConfig, read_audit
+    from terok.integrations.sandbox import SandboxConfig, audit_logs, read_audit
 
-    config = SandboxConfig.load()
-    places = (
-        config.container_state_dir(container) / "vault-audit.jsonl",
-        config.gateway_dir(container) / "shield-audit.jsonl",
-    )
-    for place in places:
+    for place in audit_logs(SandboxConfig.load(), container).values() if container else ():
         try:
             yield from islice(read_audit(place), 1_000_000)
         except (OSError, TerokError):

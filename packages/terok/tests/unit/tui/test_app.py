@@ -9,6 +9,7 @@ import pytest
 from terok.model.facts import Process
 from terok.services import Tasks
 from terok.store import Store
+from textual import events
 
 from .conftest import ASKS, QUEUED, WORKS, grid, populate, until
 
@@ -141,6 +142,26 @@ async def test_a_question_that_follows_another_has_the_keys(tui):
         await pilot.pause(0.05)
         await pilot.press(*"XnA")
         assert "XnA" in grid(app)
+
+
+async def test_keys_that_are_typed_ahead_go_where_they_are_meant(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        for key in "/xRqAn":
+            app.post_message(events.Key({"/": "slash"}.get(key, key), key))
+        await until(pilot, lambda: app.place.filter == "xRqAn" and "/ xRqAn" in grid(app))
+        for key in ("enter", "slash"):
+            app.post_message(events.Key(key, None if key == "enter" else "/"))
+        await until(pilot, lambda: app.screen.query_one("Ask").asking)
+        assert app.place.filter == "xRqAn"
+        await pilot.press("escape")
+        for key in ("ctrl+p", *"stop"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: app.screen.NAME == "palette" and "stop the task; its work stays" in grid(app))
+        await until(pilot, lambda: app.screen.query_one("Input").value == "stop")
+        assert app.world.pending == {}
 
 
 async def test_help_and_palette_have_every_action_of_the_screen(tui):
