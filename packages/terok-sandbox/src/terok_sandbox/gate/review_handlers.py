@@ -6,10 +6,10 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PAGED: Final = 21
 """Lines from which on a pager is used."""
+_AT_ONCE: Final = 500
 
 
 def review(
@@ -189,7 +190,15 @@ def page_lines(lines: Iterable[str]) -> None:
         else:
             assert child.stdin is not None
             with suppress(BrokenPipeError), child.stdin as stream:  # the person has seen enough
-                stream.writelines(f"{line}\n".encode() for line in chain(first, rest))
+                stream.writelines(text.encode() for text in _pages(first, rest))
             child.wait()
             return
-    sys.stdout.writelines(f"{line}\n" for line in chain(first, rest))
+    sys.stdout.writelines(_pages(first, rest))
+
+
+def _pages(first: list[str], rest: Iterator[str]) -> Iterator[str]:
+    """Yield lines many at a time, so that an unbuffered stream is not written to for each."""
+    lines = first
+    while lines:
+        yield "\n".join([*lines, ""])
+        lines = list(islice(rest, _AT_ONCE))
