@@ -173,7 +173,7 @@ def measure(environment: dict[str, str], ids: list[str], chosen: argparse.Namesp
         with churning(ids):
             screen.press(b":")
             screen.settle(1)
-            screen.press(f"config explain run.memory\r".encode())
+            screen.press("config explain run.memory\r".encode())
             screen.settle(1)
             busy = []
             for number in range(chosen.keys):
