@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from shapes import NUMBER, OPEN, TEXT, TIME, WHOLE, YES_NO, Shape, by_name, either, maybe, of, record, rows, words
+from terok.model.timeline import KINDS
 
 
 class Lines(NamedTuple):
@@ -84,6 +85,24 @@ MIRROR = of(f"{_BOX}.gate.layout:MirrorRecord")
 SYNCED = of(f"{_BOX}.gate.mirror:GateSyncResult")
 FOUND = record(of(f"{_BOX}.gate.inspect.policy:Finding"), title=TEXT)
 REVIEW = record(of(f"{_BOX}.gate.review:Review"), refused=rows(FOUND), flagged=rows(FOUND))
+PLACE: Shape = record(path=TEXT, side=words("new", "old"), first=maybe(WHOLE), last=maybe(WHOLE))
+COMMENT = record(
+    PLACE,
+    **dict.fromkeys(("task", "branch", "tip", "text", "author"), TEXT),
+    id=WHOLE,
+    written=TIME,
+    thread=maybe(WHOLE),
+    delivery=words("written", "sent", "seen", "answered"),
+    resolved=maybe(TIME),
+    stale=maybe(YES_NO),
+    now=maybe(PLACE),
+)
+CHECK = of(
+    "terok.model.review:CheckRun",
+    started=TIME,
+    ended=maybe(TIME),
+    state=words("running", "passed", "failed", "timed out", "too much output", "broken off"),
+)
 NEW_WORK = record(of(f"{_BOX}.gate.new_work:NewWork"), scope=TEXT)
 PROMOTED = record(branch=TEXT, target=TEXT, upstream=TEXT, sent=YES_NO, pull_request=maybe(TEXT))
 POSTURE = record(container=TEXT, posture=TEXT)
@@ -166,7 +185,19 @@ OUTPUTS: dict[str, Shape | Lines] = {
         record(id=WHOLE, maybe={"delivered": YES_NO}),
         record(task=TEXT, name=TEXT, result=RESULT),
     ),
-    "task timeline": rows(of("terok.model.task:Event", at=TIME)),
+    "task timeline": either(
+        record(
+            task=TEXT,
+            left_out=YES_NO | {"description": "whether there are older entries"},
+            chains=rows(of("terok.model.timeline:Chain")),
+            entries=rows(
+                of("terok.model.timeline:Entry", at=TIME, kind=words(*KINDS), data=by_name(OPEN), until=maybe(TIME))
+            ),
+        ),
+        record(resourceSpans=rows(by_name(OPEN))) | {"description": "with --export otlp"},
+        record(**{"$schema": TEXT}, version=words("2.1.0"), runs=rows(by_name(OPEN)))
+        | {"description": "with --export sarif"},
+    ),
     "task send": record(task=TEXT, how=TEXT),
     "task rename": record(task=TEXT, name=TEXT),
     "task diff": record(task=TEXT, source=TEXT, diff=TEXT),
@@ -187,9 +218,28 @@ OUTPUTS: dict[str, Shape | Lines] = {
                 findings=WHOLE,
             )
         ),
-        REVIEW,
+        record(
+            REVIEW,
+            task=TEXT,
+            scope=TEXT,
+            since=maybe(record(tip=TEXT, base=TEXT, at=TIME, notes=rows(TEXT))),
+            files=rows(
+                record(
+                    **dict.fromkeys(("status", "path", "old_path", "old_mode", "mode", "blob"), TEXT),
+                    **dict.fromkeys(("added", "deleted"), WHOLE),
+                    **dict.fromkeys(("binary", "submodule", "viewed"), YES_NO),
+                )
+            ),
+            comments=rows(COMMENT),
+            checks=rows(CHECK),
+            upstream=maybe(record(branch=TEXT, commits=WHOLE, subjects=rows(TEXT), files=rows(TEXT))),
+        ),
+        rows(COMMENT) | {"description": "with --comments"},
+        CHECK | {"description": "with --check"},
+        record(id=WHOLE) | {"description": "with --comment or --resolve"},
+        record(path=TEXT, viewed=YES_NO) | {"description": "with --viewed or --not-viewed"},
     ),
-    "promote": PROMOTED,
+    "promote": record(PROMOTED, operation=maybe(WHOLE), archived=rows(TEXT)),
     "reject": record(branch=TEXT, scope=TEXT, operation=WHOLE),
     "undo": record(id=WHOLE, verb=TEXT, subject=TEXT),
     "op log": rows(

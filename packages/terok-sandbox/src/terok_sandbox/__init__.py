@@ -12,6 +12,8 @@ with lazy_imports(globals()):
     from terok_sandbox.activity.state import Activity as Activity
     from terok_sandbox.audit import AuditLog as AuditLog
     from terok_sandbox.audit import read_audit as read_audit
+    from terok_sandbox.audit_chain import AuditEnd as AuditEnd
+    from terok_sandbox.audit_chain import read_audit_end as read_audit_end
     from terok_sandbox.audit_chain import verify_audit as verify_audit
     from terok_sandbox.clearance.autostart import install_autostart as install_autostart
     from terok_sandbox.clearance.autostart import remove_autostart as remove_autostart
@@ -51,6 +53,7 @@ with lazy_imports(globals()):
     from terok_sandbox.gate.layout import mirror_path as mirror_path
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
     from terok_sandbox.gate.new_work import NewWork as NewWork
+    from terok_sandbox.gate.pushes import findings_sarif as findings_sarif
     from terok_sandbox.gate.review import ReviewedBranch as ReviewedBranch
     from terok_sandbox.gate.review_handlers import page_text as page_text
     from terok_sandbox.gate.review_handlers import review_document as review_document
@@ -76,6 +79,7 @@ with lazy_imports(globals()):
     from terok_sandbox.launch.spec import RunSpec as RunSpec
     from terok_sandbox.launch.spec import Wiring as Wiring
     from terok_sandbox.launch.supervision import FakeSupervisor as FakeSupervisor
+    from terok_sandbox.runtime.dated_output import dated_output as dated_output
     from terok_sandbox.runtime.fake import FakeRuntime as FakeRuntime
     from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
     from terok_sandbox.runtime.guest import SshTransport as SshTransport
@@ -88,6 +92,7 @@ with lazy_imports(globals()):
     from terok_sandbox.runtime.protocol import ContainerSummary as ContainerSummary
     from terok_sandbox.runtime.protocol import ExecResult as ExecResult
     from terok_sandbox.runtime.protocol import Image as Image
+    from terok_sandbox.sandbox.audit_logs import audit_logs as audit_logs
     from terok_sandbox.sandbox.cutting import close_off as close_off
     from terok_sandbox.sandbox.cutting import end_services as end_services
     from terok_sandbox.sandbox.listing import SandboxRow as SandboxRow

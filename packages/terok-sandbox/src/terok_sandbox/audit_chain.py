@@ -1,4 +1,4 @@
-"""Checking the hash chain of an audit log, and selecting rows from it.
+"""Checking the hash chain of an audit log, and selecting rows from it, from its end too.
 
 The chain shows that no row between its first and its last was changed, removed, added or moved. It cannot show that
 rows were cut off at the end: who keeps the `head` of a report can check that a later log still contains it.
@@ -6,13 +6,15 @@ rows were cut off at the end: who keeps the `head` of a report can check that a 
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from math import inf
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from terok_util import json_object
 
@@ -21,6 +23,7 @@ from terok_sandbox.errors import AuditError
 
 MAX_PROBLEMS: Final = 20
 MAX_LINE: Final = 8 * 1024 * 1024
+_BLOCK: Final = 64 * 1024
 _HASH_TAIL: Final = len(',"hash":""}') + 64
 
 
@@ -122,6 +125,82 @@ def verify_audit(path: Path) -> ChainReport:
         except OSError as error:
             raise AuditError(f"{part}: cannot be read: {error.strerror}") from error
     return check.report(torn_end=torn_end)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEnd:
+    """The end of a log: its rows, oldest first, and the check of their chain; `whole` if there are no older ones."""
+
+    rows: tuple[dict[str, Any], ...]
+    chain: ChainReport
+    whole: bool
+
+
+def read_audit_end(path: Path, *, limit: int, since: float | None = None) -> AuditEnd:
+    """Return the last rows of a log, at most `limit` and none from before `since` (seconds since the epoch).
+
+    The log is read from its end, so that a large one costs no more than what is wanted of it. A line that is no JSON
+    object is the row `{"action": "unreadable"}`. AuditError if the log cannot be read.
+    """
+    found: list[tuple[str, bytes, dict[str, Any]]] = []
+    whole = False
+    try:
+        for place, line in _backwards(path):
+            row = json_object(line) or {"action": "unreadable"}
+            if len(found) >= limit or (since is not None and _moment(row) < since):
+                break
+            found.append((place, line, row))
+        else:
+            whole = True
+    except OSError as error:
+        raise AuditError(f"{path}: cannot be read: {error.strerror}") from error
+    found.reverse()
+    check = _Check(older=not whole or rotated(path).exists())
+    for place, line, _ in found:
+        check.line(place, line)
+    torn_end = bool(found) and not found[-1][1].endswith(b"\n")
+    return AuditEnd(tuple(row for _, _, row in found), check.report(torn_end=torn_end), whole)
+
+
+def _backwards(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the lines of a log, and where each stands, from the last one to the first of the part moved aside."""
+    for part in (path, rotated(path)):
+        try:
+            with part.open("rb") as file:
+                for place, line in _lines_backwards(file):
+                    yield f"{part.name}, byte {place}", line
+        except FileNotFoundError:
+            continue
+
+
+def _lines_backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and bytes of each line of a file from its end; what is longer than MAX_LINE comes in pieces."""
+    start, rest = file.seek(0, os.SEEK_END), b""
+    while start > 0:
+        size = min(_BLOCK, start)
+        start -= size
+        file.seek(start)
+        lines = _split(file.read(size) + rest) if len(rest) < MAX_LINE else [file.read(size), rest]
+        rest = lines[0]
+        place = start + sum(map(len, lines))
+        for line in reversed(lines[1:]):
+            place -= len(line)
+            yield place, line
+    if rest:
+        yield 0, rest
+
+
+def _split(data: bytes) -> list[bytes]:
+    *lines, last = data.split(b"\n")
+    return [*(line + b"\n" for line in lines), *([last] if last else [])]
+
+
+def _moment(row: dict[str, Any]) -> float:
+    """Return when a row was written (seconds since the epoch); infinity if it does not say."""
+    try:
+        return datetime.fromisoformat(str(row.get("time", "")).replace("Z", "+00:00")).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return inf
 
 
 def select(

@@ -128,13 +128,23 @@ async def _parts(
     if enforcement == "airlock":
         parts["egress proxy"] = egress.serve(ctx.listeners["egress"])
     if ctx.sidecar.gate is not None:
-        from terok_sandbox.gate.pushes import earlier_pushes
+        from terok_sandbox.gate.pushes import GATE_AUDIT, earlier_pushes
         from terok_sandbox.gate.server import serve_gate  # the fork server has it when a container has a gate
+
+        pushes = AuditLog(ctx.sidecar.gateway_dir / GATE_AUDIT, container=ctx.sidecar.container_name)
+
+        def record_push(row: dict[str, object]) -> None:
+            try:
+                pushes.append("push", **row)
+            except AuditError as error:  # git has taken it already
+                _log.error("a push is not recorded: %s", error.message)
 
         for name in ("gate", "gate-host"):
             if name in ctx.listeners:
                 who = ctx.sidecar.container_name
-                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who, tell=feed.tell)
+                parts[name] = serve_gate(
+                    ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who, tell=feed.tell, record=record_push
+                )
         usage = ctx.sidecar.vault.usage if ctx.sidecar.vault is not None else None
         launched = usage.started if usage is not None else 0.0
         for push in earlier_pushes(ctx.sidecar.gate.mirror, ctx.sidecar.container_name, launched):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terok_sandbox.audit import GENESIS, RESUMED, AuditLog, read_audit, rotated
-from terok_sandbox.audit_chain import select, verify_audit
+from terok_sandbox.audit_chain import read_audit_end, select, verify_audit
 from terok_sandbox.errors import AuditError
 
 
@@ -96,6 +96,35 @@ def test_rotation_keeps_the_chain(path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[1:]))
     assert not verify_audit(path).ok
+
+
+@given(count=st.integers(0, 30), limit=st.integers(1, 40), block=st.integers(1, 900), moved=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_end_of_a_log_is_its_last_rows_however_it_is_read(
+    tmp_path_factory: pytest.TempPathFactory, count: int, limit: int, block: int, moved: bool
+) -> None:
+    path = tmp_path_factory.mktemp("audit") / "a"
+    log = AuditLog(path, container="box", max_bytes=1500 if moved else 10**6)
+    for number in range(count):
+        log.append("n", number=number, text="\r\u2028" * number)
+    everything = list(read_audit(path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("terok_sandbox.audit_chain._BLOCK", block)
+        end = read_audit_end(path, limit=limit)
+    assert list(end.rows) == everything[-limit:] and end.chain.ok
+    assert end.whole == (limit >= len(everything)) and end.chain.rows == len(end.rows)
+    if everything:
+        later = datetime.fromisoformat(everything[-1]["time"]).timestamp()
+        assert read_audit_end(path, limit=limit, since=later + 1).rows == ()
+
+
+@pytest.mark.parametrize("line", [2, 5])
+def test_the_end_of_a_log_shows_tampering_in_it_alone(path: Path, line: int) -> None:
+    lines = filled(path)
+    lines[line] = lines[line].replace(b'"number":', b'"number":1')
+    path.write_bytes(b"".join(lines))
+    chain = read_audit_end(path, limit=3).chain
+    assert chain.ok == (line == 2) and all("audit.jsonl, byte" in one for one in chain.problems)
 
 
 def test_rows_from_before_the_chain_are_counted(path: Path) -> None:

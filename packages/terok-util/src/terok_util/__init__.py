@@ -16,6 +16,7 @@ with lazy_imports(globals()):
     from terok_util.commands.defs import ArgDef as ArgDef
     from terok_util.commands.defs import CommandDef as CommandDef
     from terok_util.commands.defs import whole_number as whole_number
+    from terok_util.commands.front import installed_version as installed_version
     from terok_util.commands.front import run_cli as run_cli
     from terok_util.commands.output import show as show
     from terok_util.commands.output import show_row as show_row

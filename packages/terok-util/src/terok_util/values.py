@@ -27,7 +27,7 @@ else:
                 if name not in vars(cls):
                     setattr(cls, name, method)
             made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
-            made._lean_fields = dataclasses.fields(made)  # asking for them takes as long as setting them
+            made.__lean_fields__ = dataclasses.fields(made)  # asking for them takes as long as setting them
             return made
 
         return decorate
@@ -44,7 +44,7 @@ class _Value:
                 raise TypeError(f"{kind.__name__}() got too many arguments, or one of them twice")
             given.update(zip(names, args, strict=False))
         put = object.__setattr__
-        for field in kind._lean_fields:  # type: ignore[attr-defined]
+        for field in kind.__lean_fields__:  # type: ignore[attr-defined]
             if field.name in given:
                 put(self, field.name, given.pop(field.name))
             elif field.default is not dataclasses.MISSING:
@@ -59,7 +59,7 @@ class _Value:
             self.__post_init__()
 
     def __repr__(self) -> str:
-        content = zip(type(self)._lean_fields, _content(self), strict=True)  # type: ignore[attr-defined]
+        content = zip(type(self).__lean_fields__, _content(self), strict=True)  # type: ignore[attr-defined]
         return f"{type(self).__qualname__}({', '.join(f'{field.name}={value!r}' for field, value in content)})"
 
     def __eq__(self, other: object) -> bool:
@@ -83,4 +83,4 @@ _METHODS = {name: method for name, method in vars(_Value).items() if callable(me
 
 
 def _content(value: Any) -> tuple[Any, ...]:
-    return tuple([getattr(value, field.name) for field in type(value)._lean_fields])
+    return tuple([getattr(value, field.name) for field in type(value).__lean_fields__])

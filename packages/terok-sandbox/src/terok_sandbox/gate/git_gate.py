@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.mirror import Mirror
 from terok_sandbox.gate.new_work import NewWork, new_work
 from terok_sandbox.gate.refs import UPSTREAM, ref_tip
 from terok_sandbox.gate.review import ReviewedBranch, record_review, review_branch
-from terok_sandbox.gate.review_marks import forget_mark
+from terok_sandbox.gate.review_marks import ReviewMark, forget_mark
+
+if TYPE_CHECKING:
+    from terok_sandbox.gate.pull_request import PreparedPullRequest
 
 
 class GitGate(Mirror):
@@ -23,12 +27,17 @@ class GitGate(Mirror):
         """Record that a person has seen this review, from which a promotion continues."""
         record_review(self.path, branch, seen)
 
-    def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
-        """Promote as `promotion.promote` does, without any credential of the vault; raises `VaultLocked` too."""
+    def promote(
+        self, branch: str, *, to: str | None = None, accept_flags: bool = False, interactive: bool = False
+    ) -> str:
+        """Promote as `promotion.promote` does, without any credential of the vault.
+
+        Raises `VaultLocked` too; `interactive` asks for the vault's passphrase.
+        """
         from terok_sandbox.gate import promotion
         from terok_sandbox.gate.secret_search import vault_patterns
 
-        patterns = vault_patterns(self.config or SandboxConfig.load())
+        patterns = vault_patterns(self.config or SandboxConfig.load(), interactive=interactive)
         return promotion.promote(self, branch, to=to, accept_flags=accept_flags, secrets=patterns)
 
     def upstream_tip(self, target: str) -> str | None:
@@ -52,6 +61,32 @@ class GitGate(Mirror):
         from terok_sandbox.gate import promotion
 
         return promotion.reject(self, branch, note)
+
+    def check_reviewed(self, branch: str, *, accept_flags: bool = False) -> ReviewMark:
+        """Return what a person decided about a branch as it is; `PromotionRefused` unless it may go upstream."""
+        from terok_sandbox.gate import promotion
+
+        return promotion.check_reviewed(self, branch, accept_flags=accept_flags)
+
+    def retire(self, branch: str, tip: str) -> None:
+        """Remove a branch that is at `tip`, which is saved; one that has moved on is left as it is."""
+        from terok_sandbox.gate.retirement import retire
+
+        retire(self.path, branch, tip)
+
+    def revive(self, branch: str, tip: str) -> None:
+        """Make a branch again that was put away, unless there is one of that name."""
+        from terok_sandbox.gate.retirement import revive
+
+        revive(self.path, branch, tip)
+
+    def pull_request(
+        self, branch: str, *, head: str, base: str | None = None, title: str | None = None
+    ) -> PreparedPullRequest:
+        """Prepare a pull request from the upstream's `head` into `base`; `PromotionRefused`, `NoCredential`."""
+        from terok_sandbox.gate.pull_request import prepare
+
+        return prepare(self, branch, head=head, base=base, title=title)
 
     def new_work(self) -> list[NewWork]:
         """Return the branches with commits that the upstream lacks."""

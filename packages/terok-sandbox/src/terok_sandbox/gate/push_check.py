@@ -27,7 +27,7 @@ from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.hook import MAX_REFS
 from terok_sandbox.gate.inspect.inspection import inspect_push
 from terok_sandbox.gate.inspect.objects import Objects, ProcessLimits
-from terok_sandbox.gate.inspect.policy import load_policy
+from terok_sandbox.gate.inspect.policy import Finding, load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.inspect.secrets import find_secrets
 from terok_sandbox.gate.pushes import MAX_REPORT, PushReport
@@ -195,9 +195,10 @@ def _reply(objects: Objects, ask: int, tell: int) -> bytes:
         push = parse_description(raw, objects.mirror)
         objects.set_quarantine(push.quarantine)
         limit_to(objects.limits)
-        accepted, lines, findings = decide_push(objects, push)
+        accepted, lines, findings, found = decide_push(objects, push)
         changes = tuple((new, ref) for _, new, ref in push.updates)
-        os.write(tell, PushReport(accepted, changes, findings, "" if accepted else " ".join(lines[:4])).to_bytes())
+        reason = "" if accepted else " ".join(lines[:4])
+        os.write(tell, PushReport(accepted, changes, findings, reason, found).to_bytes())
     except TerokError as error:
         return _failure_reply(error.message)
     return encode_reply(accepted=accepted, lines=lines)
@@ -208,11 +209,11 @@ def _failure_reply(reason: str) -> bytes:
     return encode_reply(accepted=False, lines=[f"the push could not be inspected: {reason}"])
 
 
-def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str], int]:
-    """Inspect a push; return whether it is accepted, what its sender is told, and how much was found."""
+def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str], int, tuple[Finding, ...]]:
+    """Inspect a push; return whether it is accepted, what its sender is told, and how much, and what, was found."""
     policy = load_policy(objects.mirror)
     if problem := _name_problem(objects.mirror, push) or _ref_limit_problem(objects.mirror, push, policy.limits.refs):
-        return False, [problem], 1
+        return False, [problem], 1, ()
     tips = [new for _, new, _ in push.updates if new.strip("0")]
     tags = [new for _, new, ref in push.updates if new.strip("0") and ref.startswith(TAGS)]
     report = inspect_push(objects, tips, policy, tags)
@@ -222,7 +223,8 @@ def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str
         if branch in rejections:
             tip, note = rejections[branch]
             lines.append(f"the reviewer rejected {branch} at {tip[:12]}: {note}")
-    return report.accepted, lines, len(report.refused) or len(report.flagged)
+    found = report.refused or report.flagged
+    return report.accepted, lines, len(found), found
 
 
 def _name_problem(mirror: Path, push: PushDescription) -> str:

@@ -6,21 +6,33 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.inspect.policy import Finding
+from terok_sandbox.gate.inspect.report import Report, to_sarif
 from terok_sandbox.gate.invoke import pusher
 from terok_sandbox.gate.refs import HEADS, TAGS, ref_tip
 from terok_sandbox.values.facts import Inside, Push, PushState
 
+GATE_AUDIT: Final = "gate-audit.jsonl"
+"""Audit log of a container's pushes, in the directory that its gateway may write to."""
 MAX_TOLD: Final = 64
 """Refs of one push that are told of; together they fit into a pipe."""
+MAX_FOUND: Final = 20
+"""Findings of one push that are told of one by one."""
 MAX_LOGS: Final = 2000
 MAX_REPORT: Final = 64 * 1024
+_ROOM: Final = 32 * 1024
+"""Bytes of a report up to which the findings go into it one by one."""
+_TEXT: Final = 300
+_FIELDS: Final = ("rule", "path", "detail", "line", "commit")
 _TAIL: Final = 4096
 _ENTRY: Final = re.compile(
     rb"[0-9a-f]{40,64} (?P<new>[0-9a-f]{40,64}) [^<\n]*<(?P<who>[^>\n]*)> (?P<at>\d{1,12}) [+-]\d{4}"
@@ -35,26 +47,49 @@ class PushReport:
     updates: tuple[tuple[str, str], ...] = ()
     findings: int = 0
     reason: str = ""
+    found: tuple[Finding, ...] = ()
+    """The first of the findings."""
 
     def to_bytes(self) -> bytes:
         """Return what fits into a pipe at once."""
         updates = [(new if new.strip("0") else "", ref) for new, ref in self.updates[:MAX_TOLD]]
-        return json.dumps([self.accepted, updates, self.findings, self.reason[:1000]]).encode()
+        found = [
+            (one.rule, one.path[:_TEXT], one.detail[:_TEXT], one.line, one.commit) for one in self.found[:MAX_FOUND]
+        ]
+        data = json.dumps([self.accepted, updates, self.findings, self.reason[:1000], found]).encode()
+        return data if len(data) <= _ROOM else json.dumps([*json.loads(data)[:4], []]).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PushReport | None:
         """Return the report of an inspection, None when it has ended without any."""
         with suppress(ValueError, TypeError, RecursionError):
-            accepted, updates, findings, reason = json.loads(data)
+            accepted, updates, findings, reason, found = json.loads(data)
             rows = tuple((str(new), str(ref)) for new, ref in updates[:MAX_TOLD])
+            told = tuple(_finding(*one) for one in found[:MAX_FOUND])
             if type(findings) is int:
-                return cls(accepted is True, rows, findings, str(reason))
+                return cls(accepted is True, rows, findings, str(reason), told)
         return None
 
     def facts(self, state: PushState) -> Iterator[Push]:
         """Yield a fact for each ref, with its state so far."""
         for new, ref in self.updates:
             yield self._fact(new, ref, state, self.reason)
+
+    def rows(self, outcome: Iterable[Push]) -> Iterator[dict[str, object]]:
+        """Yield the audit row of each ref: what became of it, and what was found in the push."""
+        found = [
+            {
+                "rule": one.rule,
+                "path": safe_text(one.path),
+                "line": one.line,
+                "detail": safe_text(one.detail),
+                "commit": one.commit,
+            }
+            for one in self.found
+        ]
+        for push in outcome:
+            row = {"ref": push.ref, "verdict": push.state, "commit": push.commit, "reason": push.reason}
+            yield {**row, "findings": push.findings, "found": found}
 
     def outcome(self, mirror: Path) -> Iterator[Push]:
         """Yield what became of each ref, when git has ended: the mirror's refs say so."""
@@ -75,6 +110,24 @@ class PushReport:
             findings=self.findings,
             reason=Inside(reason),
         )
+
+
+def _finding(rule: object, path: object, detail: object, line: object, commit: object) -> Finding:
+    return Finding(str(rule), str(path), str(detail), line if type(line) is int else None, str(commit))
+
+
+def findings_sarif(report: Report | None, rows: Iterable[Mapping[str, Any]], *, version: str) -> dict[str, Any]:
+    """Return the findings of a review, and of the refused pushes in rows of a gate's audit log, each once, as SARIF.
+
+    `version` is this program's.
+    """
+    seen = report or Report()
+    refused = dict.fromkeys(seen.refused)
+    for row in rows:
+        if row.get("verdict") == "refused" and isinstance(row.get("found"), list):
+            told = [one for one in row["found"] if isinstance(one, dict)]
+            refused |= dict.fromkeys(_finding(*(one.get(field, "") for field in _FIELDS)) for one in told)
+    return to_sarif(Report(tuple(refused), seen.flagged), version=version)
 
 
 def earlier_pushes(mirror: Path, container: str, since: float) -> list[Push]:

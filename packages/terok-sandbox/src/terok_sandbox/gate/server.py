@@ -9,7 +9,7 @@ import logging
 import shutil
 import socket
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -44,6 +44,9 @@ _READY_SECONDS: Final = 10.0
 _SERVER: Final = "terok"
 _GREETING: Final = GateRequest("advertise", "upload-pack", "version=2")
 
+_Tell = Callable[[Push], None]
+_Record = Callable[[dict[str, object]], None]
+
 log = logging.getLogger(__name__)
 
 
@@ -69,15 +72,16 @@ async def serve_gate(
     stop: asyncio.Event,
     limits: GateLimits | None = None,
     who: str = "container",
-    tell: Callable[[Push], None] = lambda _: None,
+    tell: _Tell = lambda _: None,
+    record: _Record = lambda _: None,
 ) -> None:
-    """Serve `wiring`'s mirror on the listening `sock` to the container `who` until `stop` is set; `tell` of its pushes.
+    """Serve `wiring`'s mirror on the listening `sock` to `who` until `stop` ends all calls; the socket is left open.
 
-    Calls that run at that moment are ended with all their processes. The socket itself is left open.
+    `tell` gets the facts of its pushes, `record` the audit row of each ref once it is known what became of it.
     """
     if wiring.mirror.is_dir():
         install_hook(wiring.mirror)  # an older version's hook would not ask for the inspection
-    gate = _Gate(wiring, limits or GateLimits(), who, tell)
+    gate = _Gate(wiring, limits or GateLimits(), who, tell, record)
     await asyncio.to_thread(sweep_quarantine, wiring.mirror)
     door = Door("gate", gate.limits.connections)
     door.open(sock, gate.connections.enter)
@@ -110,10 +114,11 @@ def backend_config(wiring: GateWiring) -> dict[str, str]:
 
 
 class _Gate:
-    def __init__(self, wiring: GateWiring, limits: GateLimits, who: str, tell: Callable[[Push], None]) -> None:
+    def __init__(self, wiring: GateWiring, limits: GateLimits, who: str, tell: _Tell, record: _Record) -> None:
         self._wiring = wiring
         self._who = who
         self._tell = tell
+        self._record = record
         self.limits = limits
         self._config = backend_config(wiring)
         self._slots = asyncio.Semaphore(limits.calls)
@@ -287,10 +292,13 @@ class _Gate:
             try:
                 await uninterrupted(push.stop())
             finally:  # a client that hangs up behind its answer cancels this
-                if push.check.report is not None:
-                    self._tell_all(push.check.report.outcome(self._wiring.mirror))
+                if (report := push.check.report) is not None:
+                    outcome = list(report.outcome(self._wiring.mirror))
+                    self._tell_all(outcome)
+                    for row in report.rows(outcome):
+                        self._record(row)
 
-    def _tell_all(self, facts: Iterator[Push]) -> None:
+    def _tell_all(self, facts: Iterable[Push]) -> None:
         for fact in facts:
             self._tell(fact)
 

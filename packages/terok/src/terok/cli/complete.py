@@ -136,6 +136,13 @@ def _keys() -> list[str]:
     return [*HOST.keys]
 
 
+def kinds(prefix: str, words: Sequence[str]) -> Iterable[str]:
+    """Return the kinds of entries of a timeline."""
+    from terok.model.timeline import KINDS
+
+    return KINDS
+
+
 def _identifiers(prefix: str, found: Iterable[str]) -> list[str]:
     """Return identifiers spelled as one was begun: a person may write it in capitals and with hyphens."""
     if not prefix:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from terok_util import TerokError, namespace_config_dir, namespace_state_dir, show, system_config_dir, table
+from terok_util import namespace_config_dir, namespace_state_dir, show, system_config_dir, table
 
 from terok.config.explanation import Setting, explain, settings_of
 from terok.config.layers import user_file

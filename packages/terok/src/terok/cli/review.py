@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import CommandTree, UsageError, safe_text, show, table
+from terok_util import Progress, UsageError, safe_text, show, table
 
-from terok.integrations.sandbox import GATE_VERBS, GateError
+from terok.integrations.sandbox import GateError
 from terok.services.gates import Gates
 from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
     from terok.services.gates import Work
+    from terok.services.promotions import Promoted
 
 
 def review(
@@ -69,29 +70,67 @@ def _refuse_without_task(chosen: dict[str, Any], **asked: Any) -> None:
         raise UsageError(f"--{option} is about one task", hint="name it: `terok review TASK …`")
 
 
-def promote(what: str, branch: str | None, project: str | None, as_json: bool, **options: Any) -> int:
-    """Send what was reviewed upstream."""
-    from terok.services import Reviews, Tasks  # a review, which only reads, starts without them
+def promote(
+    what: list[str],
+    branch: str | None,
+    project: str | None,
+    archive: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Send what was reviewed upstream, and archive its tasks if asked to."""
+    from terok.services import Reviews, Tasks
 
-    with Tasks() as tasks:
+    with Progress() as say, Tasks(say=say) as tasks:
         reviews = Reviews(tasks)
-        work = reviews.find(what, branch=branch, project=project)
-        code = _gate("promote", work, what, as_json=as_json, **options)
-        reviews.refresh(work.scope)
-    return code
+        works = [reviews.find(word, branch=branch, project=project) for word in what]
+        over = reviews.archivable(works) if archive else []
+        with _hints_named(works[0], what[0]):
+            done = reviews.promote(works, **options)
+        say.clear()
+        archived = [tasks.archive(task) for task in over]
+        show(_promoted(done) | {"archived": [task.id for task in over]}, as_json, _promoted_lines(done))
+        if archived and not as_json:
+            print(f"archived: {', '.join(tasks.short(task) for task in over)}")
+    return 0
 
 
-def reject(what: str, branch: str | None, project: str | None, note: str, as_json: bool) -> int:
-    """Turn work down."""
+def _promoted(done: Promoted) -> dict[str, Any]:
+    return {
+        "branch": safe_text(done.branch),
+        "target": safe_text(done.target),
+        "upstream": safe_text(done.upstream),
+        "sent": done.operation is not None,
+        "operation": done.operation,
+        "pull_request": done.pull_request,
+    }
+
+
+def _promoted_lines(done: Promoted) -> Iterator[str]:
+    if done.operation is not None:
+        undo = f"; `terok undo {done.operation}` takes it back"
+        yield safe_text(f"{done.branch} is now {done.target} of {done.upstream}{undo}")
+    if done.pull_request is not None:
+        yield safe_text(f"pull request {done.pull_request}")
+    if done.moved is not None:
+        yield f"{done.moved.target} has got {done.moved.commits} commits upstream since the work began"
+        if done.moved.files:
+            yield f"both change {', '.join(done.moved.files)}"
+
+
+def reject(what: str, branch: str | None, project: str | None, note: str, archive: bool, as_json: bool) -> int:
+    """Turn work down, and archive its task if asked to."""
     from terok.services import Reviews, Tasks
 
     with Tasks() as tasks:
         reviews = Reviews(tasks)
         work = reviews.find(what, branch=branch, project=project)
+        over = reviews.archivable([work]) if archive else []
         number = reviews.reject(work, note)
-        said = (
-            f"{work.branch} of {work.scope} is rejected; the agent reads why with its next push; `terok undo {number}`"
-        )
+        for task in over:
+            tasks.archive(task)
+        when = "and its task is archived" if over else "the agent reads why with its next follow-up or push"
+        said = f"{work.branch} of {work.scope} is rejected; {when}; `terok undo {number}`"
         show({"branch": safe_text(work.branch), "scope": work.scope, "operation": number}, as_json, said)
     return 0
 
@@ -122,14 +161,6 @@ def _list(tasks: TaskBase, gates: Gates, project: str | None, *, as_json: bool) 
     lines = table([key.upper() for key in keys], cells) if rows else "nothing waits for review"
     show(rows, as_json, lines)
     return 1 if failed else 0
-
-
-def _gate(verb: str, work: Work, what: str, **options: Any) -> int:
-    """Run the gate's own verb; its hints name the commands that a person has typed here."""
-    handler: Callable[..., Any] | None = CommandTree(GATE_VERBS).find_at(verb).resolve()
-    assert handler is not None
-    with _hints_named(work, what):
-        return int(handler(scope=work.scope, branch=work.branch, **options) or 0)
 
 
 @contextmanager

@@ -103,10 +103,11 @@ def _cell(line: Line | None, number: int | None, texts: Mapping[Line, str], styl
     if line is None:
         return []
     sign = style.paint(line.kind, _color(line)) if line.kind != " " else " "
-    parts = _folded(texts[line], room)
+    first = f"{_number(number)} {sign}"
+    rest = " " * (_NUMBER + 2)
     return [
-        f"{_number(number) if not place else ' ' * _NUMBER} {sign if not place else ' '}{part}{' ' * (room - _width(part))}"
-        for place, part in enumerate(parts)
+        f"{rest if place else first}{part}{' ' * (room - _width(part))}"
+        for place, part in enumerate(_folded(texts[line], room))
     ]
 
 

@@ -110,7 +110,7 @@ def usage(task: list[str], as_json: bool) -> int:
 
 
 def audit(task: list[str], tail: int | None, as_json: bool) -> int:
-    """Print the rows about a task in the audit logs of vault and shield, in the order of their times."""
+    """Print the rows about a task in the audit logs of vault, shield and gate, in the order of their times."""
     with Tasks(create=False) as tasks:
         chosen = tasks.find(task, trashed=True)
     rows = sorted(_audit_rows(chosen.container), key=lambda row: str(row.get("time")))
@@ -125,14 +125,9 @@ def audit(task: list[str], tail: int | None, as_json: bool) -> int:
 
 
 def _audit_rows(container: str) -> Iterator[Mapping[str, Any]]:
-    from terok.integrations.sandbox import SandboxConfig, read_audit
+    from terok.integrations.sandbox import SandboxConfig, audit_logs, read_audit
 
-    config = SandboxConfig.load()
-    places = (
-        config.container_state_dir(container) / "vault-audit.jsonl",
-        config.gateway_dir(container) / "shield-audit.jsonl",
-    )
-    for place in places:
+    for place in audit_logs(SandboxConfig.load(), container).values() if container else ():
         try:
             yield from islice(read_audit(place), 1_000_000)
         except (OSError, TerokError):

@@ -215,13 +215,31 @@ USAGE = CommandDef(
 )
 TIMELINE = CommandDef(
     "timeline",
-    help="show what has happened to a task",
+    help="show what has happened to a task: names, connections, credentials, model and tool calls, pushes, verdicts",
     handler="terok.cli.task_timeline:timeline",
-    args=(TASK_ARG, TAIL, JSON),
+    args=(
+        TASK_ARG,
+        ArgDef(
+            "-k/--kind",
+            dest="kinds",
+            action="append",
+            metavar="KIND",
+            help="only entries of this kind; repeatable, or several with commas",
+            completer="terok.cli.complete:kinds",
+        ),
+        ArgDef("--since", metavar="TIME", help="only from then on: 90m, 24h, 7d, or a date"),
+        TAIL,
+        ArgDef(
+            "--export",
+            choices=("otlp", "sarif"),
+            help="print OpenTelemetry spans, or the gate's findings as SARIF",
+        ),
+        JSON,
+    ),
 )
 AUDIT = CommandDef(
     "audit",
-    help="show what a task did with credentials and where it wanted to connect",
+    help="show what a task did with credentials, where it wanted to connect, and its pushes",
     handler="terok.cli.task_logs:audit",
     args=(TASK_ARG, TAIL, JSON),
 )

@@ -17,6 +17,7 @@ RAW = ArgDef("--raw", action="store_true", help="print what the agent prints, by
 _WHAT = ArgDef("what", metavar="TASK", help="a task, a branch or a commit", completer=_COMPLETE_TASK)
 _PROJECT = ArgDef("--project", metavar="PROJECT", help="look in this project only")
 _BRANCH = ArgDef("--branch", metavar="BRANCH", help="which branch of a task that has pushed several")
+_ARCHIVE = ArgDef("--archive", action="store_true", help="archive the task afterwards")
 _WITHOUT = (
     ArgDef("--no-completions", action="store_true", help="leave the completions of shells alone"),
     ArgDef("--no-desktop-entry", action="store_true", help="leave the desktop's menu alone"),
@@ -123,14 +124,26 @@ PROMOTE = CommandDef(
     help="send what was reviewed to the upstream",
     handler="terok.cli.review:promote",
     args=(
-        _WHAT,
+        ArgDef(
+            "what",
+            metavar="TASK",
+            nargs="+",
+            help="a task, a branch or a commit; of several their work is put one after the other",
+            completer=_COMPLETE_TASK,
+        ),
         _BRANCH,
         _PROJECT,
         ArgDef("--to", help="the upstream's branch (default: the same name)", metavar="BRANCH"),
+        ArgDef(
+            "--rebase",
+            action="store_true",
+            help="put the work on top of what is upstream there (default: on its default branch), in a container",
+        ),
         ArgDef("--accept-flags", help="you have looked at the findings", action="store_true"),
         ArgDef("--pull-request", help="open a pull request for it, with the token in the vault", action="store_true"),
         ArgDef("--base", help="the branch that the pull request is for (default: the upstream's)", metavar="BRANCH"),
         ArgDef("--title", help="the pull request's title (default: the last commit's)", metavar="TEXT"),
+        _ARCHIVE,
         JSON,
     ),
     source="terok",
@@ -144,6 +157,7 @@ REJECT = CommandDef(
         _BRANCH,
         _PROJECT,
         ArgDef("-m/--message", dest="note", help="the note", metavar="NOTE", required=True),
+        _ARCHIVE,
         JSON,
     ),
     source="terok",
@@ -160,7 +174,7 @@ EVENTS = CommandDef(
 )
 UNDO = CommandDef(
     "undo",
-    help="take back the last thing that was deleted, rejected or archived",
+    help="take back the last thing that was deleted, promoted, rejected or archived",
     handler="terok.cli.operation:undo",
     args=(
         ArgDef(

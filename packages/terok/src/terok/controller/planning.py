@@ -17,7 +17,7 @@ Verb = Literal["start", "stop", "record", "deliver", "resume", "recover", "check
 WATCH: Final = 10.0
 """Seconds between two looks at whether those who act on tasks still live."""
 COURTESY: Final = 3.0
-"""Seconds that a front end which follows a run has to record its end by itself; nobody follows an attempt of a race."""
+"""Seconds that a front end which follows a run has to record its end by itself."""
 CHECKS: Final = 2
 """Checks that run at once: they are as long as their command, and other things have to be done meanwhile."""
 
@@ -120,7 +120,7 @@ def _to_check(view: View) -> list[str]:
 
 
 def _when(act: Act, task: Task, now: float) -> float:
-    return _after(task.since, COURTESY, now) if act.verb == "record" and not task.race else 0.0
+    return _after(task.since, COURTESY, now) if act.verb == "record" else 0.0
 
 
 def _after(at: float, seconds: float, now: float) -> float:

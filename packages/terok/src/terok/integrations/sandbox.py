@@ -30,11 +30,14 @@ with lazy_imports(globals()):
     from terok_sandbox import SandboxRow as SandboxRow
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import SSHManager as SSHManager
+    from terok_sandbox import audit_logs as audit_logs
     from terok_sandbox import close_off as close_off
     from terok_sandbox import container_checks as container_checks
+    from terok_sandbox import dated_output as dated_output
     from terok_sandbox import end_services as end_services
     from terok_sandbox import examine as examine
     from terok_sandbox import find_git as find_git
+    from terok_sandbox import findings_sarif as findings_sarif
     from terok_sandbox import git_environment as git_environment
     from terok_sandbox import host_checks as host_checks
     from terok_sandbox import install_autostart as install_autostart
@@ -54,6 +57,7 @@ with lazy_imports(globals()):
     from terok_sandbox import project_dir as project_dir
     from terok_sandbox import pusher as pusher
     from terok_sandbox import read_audit as read_audit
+    from terok_sandbox import read_audit_end as read_audit_end
     from terok_sandbox import read_lockdown as read_lockdown
     from terok_sandbox import read_usage as read_usage
     from terok_sandbox import refuse_lockdown as refuse_lockdown

@@ -1,8 +1,8 @@
 r"""Git's own diff (`diff-tree --raw --patch --full-index`) as values.
 
-The bytes are an agent's, so nothing of them is trusted: what does not have the form of a diff is `MalformedDiff`, and no
-line is longer than `LONGEST`. Names are read as git quotes them, and not with `-z`: there a name with a line feed in it
-could pose as a header of the patch.
+The bytes are an agent's, so nothing of them is trusted: what does not have the form of a diff is `MalformedDiff`, and
+no line is longer than `LONGEST`. Names are read as git quotes them, and not with `-z`: there a name with a line feed
+in it could pose as a header of the patch.
 
 The list of files is read at once, a file's lines when they are asked for.
 """

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KINDS: Final = {
     "task.delete": "terok.services.deletion",
     "task.archive": "terok.services.archive",
+    "review.promote": "terok.services.promotion",
     "review.reject": "terok.services.rejection",
     "project.delete": "terok.services.project_deletion",
     "race.keep": "terok.services.race_keeping",

@@ -19,6 +19,7 @@ LOG: Final = "evidence.jsonl"
 KEPT: Final = (
     *("vault-audit.jsonl", "vault-audit.jsonl.1", "supervisor.log", "hook.log"),
     *("gateway/shield-audit.jsonl", "gateway/shield-audit.jsonl.1", "gateway/shield-live.json"),
+    *("gateway/gate-audit.jsonl", "gateway/gate-audit.jsonl.1"),
 )
 """Files of a container's state directory that say what it did; those that are there are kept."""
 _BLOCK: Final = 1 << 20

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from terok.errors import UnknownTask
+from terok.model.anchors import Place, Quote
+from terok.store.reviewing import add_comment, comments, resolve_comment
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -11,18 +15,44 @@ if TYPE_CHECKING:
 
 
 def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
-    """Record the decision, and the note that the agent sees with its next push."""
+    """Record the decision, and the note, which the agent sees with its next push and its next follow-up."""
     from terok.services.decisions import Decisions
 
-    Decisions(tasks).decide(str(details["scope"]), str(details["branch"]), str(details["note"]))
+    branch, note = str(details["branch"]), str(details["note"])
+    tip = Decisions(tasks).decide(str(details["scope"]), branch, note)
+    task_id = str(details.get("task") or "")
+    if not task_id or _said(tasks, details):
+        return
+    with tasks.store.write() as writer:
+        add_comment(writer, task_id, branch, tip, "", Place(), Quote(), _text(note), author="reviewer")
 
 
 def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
-    """Forget the decision: the branch waits for review again."""
+    """Forget the decision: the branch waits for review again, and what was not sent of it is not."""
     from terok.services.decisions import Decisions
 
+    for number in _said(tasks, details):
+        with tasks.store.write() as writer:
+            resolve_comment(writer, str(details["task"]), number)
     Decisions(tasks).withdraw(str(details["scope"]), str(details["branch"]))
 
 
 def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Do nothing: the decision stays."""
+
+
+def _text(note: str) -> str:
+    return f"This is rejected: {note}"
+
+
+def _said(tasks: TaskEnds, details: Mapping[str, Any]) -> list[int]:
+    """Return the comments with the note that are not settled."""
+    task_id, branch = str(details.get("task") or ""), str(details["branch"])
+    if not task_id:
+        return []
+    try:
+        known = comments(tasks.store, task_id)
+    except UnknownTask:
+        return []
+    text = _text(str(details["note"]))
+    return [one.id for one in known if one.resolved is None and (one.branch, one.text) == (branch, text)]

@@ -1,8 +1,8 @@
 """Checks: a person's command, run on a commit of a task, with its result and output kept beside the commit.
 
 It runs in a container of its own, made of the task's image: what the agent has left running in its container, or has
-changed there, says nothing about the commit, and a check does not disturb the agent. It has the task's variables, limits
-and allowed destinations, and no credential.
+changed there, says nothing about the commit, and a check does not disturb the agent. It has the task's variables,
+limits and allowed destinations, and no credential.
 """
 
 from __future__ import annotations

@@ -103,11 +103,11 @@ def look_at(
         tuple(place_comments(store, reviewed, own)) if work.task else (),
         frozenset(viewed(store, work.task)) if work.task else frozenset(),
         tuple(check_runs(store, work.task)) if work.task else (),
-        _moved(gate, seen, own),
+        moved_upstream(gate, seen, own),
     )
 
 
-def _moved(gate: GitGate, seen: ReviewedBranch, own: Changes) -> Moved | None:
+def moved_upstream(gate: GitGate, seen: ReviewedBranch, own: Changes) -> Moved | None:
     """Return what came upstream since; None if nothing did, as of the last sync."""
     base, target = seen.review.base, seen.target_tip
     if base is None or target is None or base == target:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import UsageError, safe_text
 
-from terok.services.decisions import Decisions
+from terok.services.promotions import Promotions
 from terok.services.review_checks import CHECK_SECONDS, run_check
 from terok.services.review_comments import Placed, Reviewed, place_comments, write_comment
 from terok.services.review_diffs import has_commit, read_changes
@@ -16,20 +16,13 @@ from terok.store.reviewing import add_round, comments, mark_viewed, resolve_comm
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from terok.integrations.sandbox import SandboxConfig
     from terok.model.review import CheckRun, Comment
     from terok.services.gates import Work
     from terok.services.review_look import Look
-    from terok.services.tasks import Tasks
 
 
-class Reviews(Decisions):
+class Reviews(Promotions):
     """Everything that is done about the work of agents; see the modules it is made of."""
-
-    def __init__(self, tasks: Tasks, config: SandboxConfig | None = None) -> None:
-        super().__init__(tasks, config)
-        self._operations = tasks.operations
-        self._store = tasks.store
 
     def look(
         self, work: Work, *, since_last: bool = False, ignore_space: bool = False, paths: Sequence[str] = ()
@@ -95,12 +88,6 @@ class Reviews(Decisions):
         tip = self._reviewed(work).tip
         task = self._store.task(work.task)
         return run_check(self._service, task, work.branch, tip, command, timeout=timeout, on_line=on_line)
-
-    def reject(self, work: Work, note: str) -> int:
-        """Turn a branch down so that it can be undone; returns the number of the operation."""
-        details = {"scope": work.scope, "branch": work.branch, "note": note, "task": work.task}
-        summary = f"rejected {work.branch} of {work.scope}"
-        return self._operations.run("reject", work.task or work.branch, summary, "review.reject", details)
 
     def _shown(self, work: Work) -> Reviewed:
         """Return the commit that a person was shown last; the present one, which then counts as shown, without any."""

@@ -142,6 +142,13 @@ class Reading:
         )
         return [Event._make((*row[:4], json.loads(row[4]))) for row in found]
 
+    def latest_events(self, task: str, limit: int) -> list[Event]:
+        """Return the last events of a task in their order, at most `limit`."""
+        found = self.rows(
+            "SELECT seq, at, task, kind, data FROM events WHERE task = ? ORDER BY seq DESC LIMIT ?", task, limit
+        )
+        return [Event._make((*row[:4], json.loads(row[4]))) for row in reversed(found)]
+
     def first_seq(self) -> int:
         """Return the number of the oldest event that is kept, 1 if there is none."""
         return int(self.rows("SELECT coalesce(min(seq), 1) FROM events")[0][0])

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _COMMENT = (
     "comments.id, comments.task, comments.branch, tip, base, place, quote, comments.text, author, written, thread,"
-    " follow_up, resolved, followups.state, followups.changed, started, ended FROM comments JOIN tasks ON tasks.id = comments.task"
-    " LEFT JOIN followups ON followups.id = follow_up"
+    " follow_up, resolved, followups.state, followups.changed, started, ended FROM comments"
+    " JOIN tasks ON tasks.id = comments.task LEFT JOIN followups ON followups.id = follow_up"
 )
 _CHECK = "id, task, branch, tip, command, state, exit_code, output, left_out, started, ended, lease FROM checks"
 

@@ -77,7 +77,6 @@ def view(*tasks: Task, **fields: object) -> View:
         (view(unwanted={"trashed": NOW - STOPPING}), [Act("stop", "trashed")]),
         (view(QUEUED, RUNS, EXITED._replace(id="r"), queue=[ROW], interrupted={"r"}), [Act("resume", "r")]),
         (view(QUEUED, queue=[ROW], limits=Limits(9, 9, stopped=True)), []),
-        (view(EXITED._replace(since=NOW, race="r")), [Act("record", "a")]),
         (view(OVER, checks=["a", "b", "c"]), [Act("check", "a"), Act("check", "b")]),
         (view(OVER, checks=["a", "b", "c"], busy={"a"}, checking=["a"]), [Act("check", "b")]),
         (view(OVER, checks=["c"], busy={"a", "b"}, checking=["a", "b"]), []),

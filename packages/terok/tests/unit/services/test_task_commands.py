@@ -85,7 +85,8 @@ def test_one_task_in_words_and_json(tasks: Tasks, typed: Callable[..., str], as_
     shown = as_json("task", "show", short)
     assert shown["request"]["prompt"] == "Do it"
     assert Path(shown["directory"], "workspace/work").exists()
-    assert [row["kind"] for row in as_json("task", "timeline", short)][:2] == ["created", "queued"]
+    entries = as_json("task", "timeline", short)["entries"]
+    assert [entry["data"]["event"] for entry in entries[:2]] == ["created", "queued"]
     as_json("task", "rename", short, "better")
     assert as_json("task", "show", "better")["name_by_user"] is True
 

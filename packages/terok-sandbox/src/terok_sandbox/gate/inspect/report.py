@@ -120,7 +120,8 @@ def _sarif_result(finding: Finding, treatment: str) -> dict[str, Any]:
     from urllib.parse import quote  # a review that writes no SARIF starts sooner without
 
     detail = safe_text(finding.detail, limit=300)
-    text = RULES[finding.rule].title + (f" ({detail})" if detail else "")
+    title = RULES[finding.rule].title if finding.rule in RULES else "a rule of another version"
+    text = title + (f" ({detail})" if detail else "")
     result: dict[str, Any] = {"ruleId": finding.rule, "level": _SARIF_LEVEL[treatment], "message": {"text": text}}
     if finding.path:
         where = quote(finding.path.encode("utf-8", "surrogateescape"))
