@@ -24,6 +24,11 @@ def fail(task_id):
         writer.observe(task_id, process=Process(time.time(), "podman", "exited", 1))
 
 
+def answered(task_id, question):
+    with Store() as store, store.write() as writer:
+        writer.answer(task_id, question)
+
+
 def follow_ups(task_id):
     with Store() as store:
         return [one.text for one in store.follow_ups(task_id)]
@@ -131,6 +136,24 @@ async def test_a_follow_up_is_written_for_a_headless_task(tui, source):
         await pilot.press("r", *"and[then]", "enter")
         await until(pilot, lambda: "waits until its turn has ended" in grid(app))
         assert await asyncio.to_thread(follow_ups, WORKS) == ["and[then]"]
+
+
+async def test_an_answer_is_its_number_and_only_for_what_is_still_asked(tui, monkeypatch):
+    populate()
+    sent = []
+    monkeypatch.setattr(Tasks, "send", lambda self, task, text: sent.append((task.id, text)))
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "3 ask first" in grid(app))
+        await pilot.press("4")
+        await until(pilot, lambda: "no answer with this number" in grid(app))
+        await pilot.press("2")
+        await until(pilot, lambda: sent == [(ASKS, "2")] and not app.works.open)
+        await asyncio.to_thread(answered, ASKS, "q1")
+        await pilot.press("1")
+        await until(pilot, lambda: "it no longer asks that" in grid(app))
+        assert len(sent) == 1
 
 
 async def test_a_question_that_follows_another_has_the_keys(tui):
