@@ -11,7 +11,7 @@ from terok.services import Tasks
 from terok.store import Store
 from textual import events
 
-from .conftest import ASKS, QUEUED, WORKS, grid, populate, until
+from .conftest import ASKS, QUEUED, SPENT, WORKS, grid, populate, until
 
 
 async def ready(pilot):
@@ -211,6 +211,25 @@ async def test_a_key_can_be_bound_anew(tui):
         assert app.place.at == before
         await pilot.press("z")
         assert app.place.at != before
+
+
+async def test_the_mouse_moves_opens_and_presses_keys_of_the_footer(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.click("#list", offset=(10, 3))
+        await until(pilot, lambda: app.screen.here() == SPENT)
+        await pilot.click("#list", offset=(3, 10))  # the heading of a folded group
+        await until(pilot, lambda: "old-0" in grid(app))
+        line = grid(app).split("\n")[-1]
+        await pilot.click("#foot", offset=(line.index("? more"), 0))
+        await until(pilot, lambda: app.screen.NAME == "help")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.NAME == "inbox")
+        await pilot.click("#list", offset=(10, 4), times=2)
+        await pilot.click("#list", offset=(10, 3), times=2)
+        await until(pilot, lambda: app.screen.NAME == "task")
 
 
 @pytest.mark.parametrize("size", [(60, 10), (40, 8), (24, 6)])
