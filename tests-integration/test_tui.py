@@ -76,6 +76,7 @@ def project(ready: Shell, repository: Path) -> Iterator[str]:
 @pytest.fixture
 def tmux(ready: Shell, tmp_path: Path) -> Iterator[Callable[..., Tmux]]:
     opened: list[Tmux] = []
+    (Path(ready.environment["TEROK_ROOT"]) / "state/tui.json").unlink(missing_ok=True)  # where another test was
 
     def start(command: str = "terok", size: tuple[int, int] = (80, 24)) -> Tmux:
         place = tmp_path / f"tmux{len(opened)}"
