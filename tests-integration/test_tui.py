@@ -101,8 +101,9 @@ def test_from_a_prompt_to_a_promoted_change_and_back(
     screen.write("Add a [line] to the README", "Enter")
     screen.until("TO REVIEW")
     screen.keys("]", "Enter")
-    shown = screen.until("[bash] echo 'A line by the agent.'")
-    assert "commits on terok/" in shown and "Add a [line] to the README" in shown
+    screen.until("[bash] echo 'A line by the agent.'")
+    screen.until("commits on terok/")
+    screen.until("Add a [line] to the README")
     screen.keys("v")
     screen.until("terok review")
     screen.until("A line by the agent.")
