@@ -12,7 +12,7 @@ from terok.services import Reviews, Tasks
 from terok.services.gates import Work
 from terok_sandbox import GitGate, SandboxConfig
 
-_PLAIN = "git -c core.hooksPath=/dev/null receive-pack"
+PLAIN = "git -c core.hooksPath=/dev/null receive-pack"
 
 
 @dataclass
@@ -51,9 +51,20 @@ class Agent:
         self.git("commit", "-q", "-m", message, at=at)
         return self.git("rev-parse", "HEAD", at=at)
 
+    def another(self, message: str, files: dict[str, str | bytes | None]) -> Agent:
+        """Return the agent of another task, which has pushed one commit to a branch from the same start."""
+        task = new_task(self.tasks)
+        path = self.path.with_name(task.id)
+        self.git("clone", "-q", str(self.gate.path), str(path), at=self.path)
+        other = Agent(self.tasks, self.reviews, task, self.gate, path, self.upstream)
+        other.commit(files, message)
+        other.push()
+        self.reviews.everyone = self.tasks.store.tasks(trashed=True)
+        return other
+
     def push(self, *words: str) -> None:
         branch = f"HEAD:refs/heads/terok/{self.task.id}"
-        self.git("push", "-q", f"--receive-pack={_PLAIN}", *words, "origin", branch)
+        self.git("push", "-q", f"--receive-pack={PLAIN}", *words, "origin", branch)
 
     def move_upstream(self, files: dict[str, str | bytes | None]) -> None:
         """Let somebody else commit to the upstream's main branch, and sync."""
@@ -66,9 +77,16 @@ class Agent:
         self.git("fetch", "-q", "origin")
 
 
+def new_task(tasks: Tasks) -> Task:
+    task, _ = tasks.create("web", "Do it")
+    with tasks.store.write() as writer:
+        writer.change(task.id, "x", scope="web", branch=f"terok/{task.id}")
+    return tasks.store.task(task.id)
+
+
 def make_agent(tasks: Tasks, place: Path, files: dict[str, str | bytes | None]) -> Agent:
     """Make an upstream with these files, its gate `web`, and a task with a clone of it."""
-    task, _ = tasks.create("web", "Do it")
+    task = new_task(tasks)
     config = SandboxConfig.load()
     upstream = place / "upstream.git"
     agent = Agent(tasks, Reviews(tasks, config), task, None, place / "agent", upstream)  # type: ignore[arg-type]
@@ -82,8 +100,5 @@ def make_agent(tasks: Tasks, place: Path, files: dict[str, str | bytes | None]) 
     agent.gate = GitGate("web", base=config.gate_base_path, upstream=str(upstream), config=config)
     agent.gate.sync()
     agent.git("clone", "-q", str(agent.gate.path), str(agent.path), at=place)
-    with tasks.store.write() as writer:
-        writer.change(task.id, "x", scope="web", branch=f"terok/{task.id}")
-    agent.task = tasks.store.task(task.id)
     agent.reviews.everyone = tasks.store.tasks(trashed=True)
     return agent
