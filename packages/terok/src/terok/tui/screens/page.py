@@ -17,7 +17,7 @@ from textual.events import Key
 from textual.screen import Screen
 from textual.widget import Widget
 
-from terok.tui.views.footer import footer
+from terok.tui.views.footer import entries, entry_at, footer
 from terok.tui.views.header import header
 from terok.tui.views.inbox import next_needing
 from terok.tui.views.text import Line, Span, cropped, said
@@ -134,6 +134,13 @@ class Page(Screen[None], inherit_bindings=False):
     def confirm(self, words: str, then: Callable[[], Any]) -> None:
         """Ask whether something is to be done: Enter does it, Esc does not."""
         self.ask(f"{words}? enter does it, esc does not", lambda _: then())
+
+    def on_bar_clicked(self, event: Bar.Clicked) -> None:
+        """Do what was clicked in the footer."""
+        if event.bar.id == "foot":
+            shown = entries(self.NAME, self.terok.keys, event.bar.content_size.width)
+            if name := entry_at(shown, event.x):
+                self.action_do(name)
 
     def focus_body(self) -> None:
         """Give the keys to the body."""
