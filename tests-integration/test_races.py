@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -101,3 +103,32 @@ def test_a_race_is_judged_and_one_attempt_is_kept(ready: Shell, project: str, re
     assert heads(upstream) == before
     ready("terok", "race", "delete", "try")
     assert ready("terok", "race", "list", "--json").json() == []
+
+
+@pytest.mark.timeout(400)
+def test_checks_run_once_when_nobody_looks_on(ready: Shell, project: str) -> None:
+    """There is one slot, and the controller is killed between the attempts."""
+    ready("terok", "project", "edit", project, "tasks.project_slots", "1")
+    (Path(ready.environment["TEROK_ROOT"]) / "state/shared" / project).mkdir(parents=True, exist_ok=True)
+    words = ("race", "run", project, "Make a file", "-n", "2", "--check", CHECK, "--name", "quiet", "--json")
+    begun = ready("terok", *words, timeout=300).json()["attempts"]
+    assert {row["check"]["word"] for row in begun} == {"wanted"}
+    until(ready, "quiet", lambda rows: any(row["word"] == "working" for row in rows))
+    assert {row["word"] for row in board(ready, "quiet").values()} == {"working", "queued"}
+    (Path(ready.environment["TEROK_ROOT"]) / "state/shared" / project / "go").touch()
+    until(ready, "quiet", lambda rows: any(row["over"] for row in rows))
+    os.kill(ready("terok", "controller", "status", "--json").json()["pid"], signal.SIGKILL)
+    ready("terok", "controller", "start")
+    until(ready, "quiet", lambda rows: all(row["check"]["word"] not in ("wanted", "running") for row in rows))
+    assert [row["check"]["word"] for row in board(ready, "quiet").values()] == ["passed", "passed"]
+    told = [json.loads(line) for line in ready("terok", "events", "--json").out.splitlines()]
+    for row in begun:
+        kinds = [one["kind"] for one in told if one["task"] == row["task"]]
+        assert [kinds.count(kind) for kind in ("starting", "ended", "attempt_checked")] == [1, 1, 1]
+
+
+def until(ready: Shell, race: str, holds: Callable[[list[dict[str, Any]]], bool]) -> None:
+    """Look at a race until something holds of its attempts."""
+    deadline = time.monotonic() + 180
+    while not holds(list(board(ready, race).values())):
+        assert time.monotonic() < deadline, board(ready, race)

@@ -14,7 +14,7 @@ from terok.stub import Script, StubProvider, running_stub
 from test_clearance import answer_names
 
 DENIED, ALLOWED = "no.alpha.example", "ok.beta.example"
-FLAGGED = "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/ci.yml && git add -A && git commit -qm 'CI'"
+FLAGGED = "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/ci.yml && git add -A && git commit -qm CI"
 REFUSED = "ln -s ../../../etc/passwd link && git add link && git commit -qm 'Link' && git push -q origin HEAD; true"
 BACK = "git reset -q --hard HEAD~1"
 
@@ -78,7 +78,7 @@ def test_the_record_of_a_task(ready: Shell, stub: StubProvider, project: str) ->
     assert "refused, 1 finding: " in refused and "symlink-escape" in refused, said
     assert landed.startswith("refs/heads/terok/") and landed.endswith("landed, 1 finding"), said
     assert any("comment on README.md: Why?" in text for text in said["review"]), said
-    assert [text.split()[0] for text in said["run"]][0] == "starting"
+    assert said["run"][0].startswith("starting ") and said["run"][-1].startswith("ended ")
 
     few = ready("terok", "task", "timeline", short, "--kind", "tool,push", "--tail", "3", "--json").json()
     assert few["entries"] == [one for one in entries if one["kind"] in ("tool", "push")][-3:] and few["left_out"]

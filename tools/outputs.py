@@ -64,7 +64,7 @@ FINDING = record(
     category=TEXT, label=TEXT, container=TEXT, severity=TEXT, detail=TEXT, hint=maybe(TEXT), fix=rows(TEXT)
 )
 HEALTH = record(check=TEXT, level=TEXT, subject=TEXT, text=TEXT, hint=maybe(TEXT), mendable=YES_NO)
-SUM = of(f"{_SERVICES}.usage:Sum")
+SUM = of("terok.model.money:Sum")
 LAYER = record(level=TEXT, value=OPEN, file=maybe(TEXT), line=maybe(WHOLE))
 SETTING = record(
     key=TEXT, value=OPEN, level=TEXT, file=maybe(TEXT), line=maybe(WHOLE), kind=TEXT, default=OPEN, help=TEXT
@@ -201,7 +201,7 @@ OUTPUTS: dict[str, Shape | Lines] = {
     "task send": record(task=TEXT, how=TEXT),
     "task rename": record(task=TEXT, name=TEXT),
     "task diff": record(task=TEXT, source=TEXT, diff=TEXT),
-    "task usage": record(of(f"{_RUN}.runner.result:TokenUse"), task=TEXT),
+    "task usage": record(task=TEXT, by=TEXT, rows=rows(SUM), total=SUM),
     "task audit": Lines(ROW),
     **{f"task {verb}": DONE for verb in ("stop", "restart", "revoke-credentials", "archive", "restore", "delete")},
     "race run": BOARD,

@@ -16,6 +16,7 @@ from manual import main_page, reference, verb_page
 from outputs import OUTPUTS, file_name, manner
 from schemas import output_files
 from terok.cli.tree import COMMANDS
+from terok.tui.keymap import ACTIONS, shown_keys
 from terok_util import TerokError
 from terok_util.commands import front
 
@@ -107,6 +108,23 @@ def json_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def keys_page() -> str:
+    """Return the page of the keys of the terminal interface."""
+    lines = [
+        "# Keys of the terminal interface",
+        "",
+        "Written by `tools/reference.py` from the keymap. `tui.keys` of `config.yml` binds an action anew by its name;",
+        "`terok tui --keys` prints the keys as they are for you.",
+        "",
+        "| key | action | where | does | command |",
+        "|---|---|---|---|---|",
+    ]
+    for one in ACTIONS:
+        verb = f"`terok {one.verb}`" if one.verb else ""
+        lines.append(f"| `{shown_keys(one.keys)}` | {one.name} | {one.where} | {one.help} | {verb} |")
+    return "\n".join([*lines, ""])
+
+
 def files() -> dict[Path, str]:
     """Return every generated file with its content."""
     version = next(
@@ -119,6 +137,7 @@ def files() -> dict[Path, str]:
         REFERENCE / "cli.md": reference(COMMANDS, schemas),
         REFERENCE / "exit-codes.md": exit_codes(),
         REFERENCE / "json.md": json_page(),
+        REFERENCE / "keys.md": keys_page(),
     }
     found |= {REFERENCE / "schemas" / name: text for name, text in output_files().items()}
     found |= {MAN / f"terok-{top.name}.1": verb_page(top, version) for top in COMMANDS.roots}

@@ -167,11 +167,14 @@ class Jobs:
 def _phases(lines: list[tuple[float, str]], up: float, total: float) -> dict[str, float]:
     """Return seconds by phase: *lines* with their times, when the container's first process ran, and the end."""
 
-    def seen(text: str) -> float:
-        return next(at for at, line in lines if text in line)
+    def seen(text: str) -> float | None:
+        return next((at for at, line in lines if text in line), None)
 
     last = max((at for at, line in lines if not line.startswith(">>")), default=0.0)
-    marks = [0.0, seen("mirroring"), seen("starting"), up, seen("init complete"), last, seen("in the gate: "), total]
+    found = (seen("mirroring"), seen("starting"), up, seen("init complete"), last, seen("in the gate: "), total)
+    marks = [0.0]
+    for at in found:  # a task prints fewer lines: a phase whose end is not told is part of the next one
+        marks.append(marks[-1] if at is None else at)
     return {name: after - before for name, before, after in zip(PHASES, marks, marks[1:], strict=False)}
 
 
@@ -238,7 +241,13 @@ def main() -> int:
                 jobs.turn()
     finally:
         if chosen.task:
-            subprocess.run(["terok", "project", "delete", f"bench-{os.getpid()}"], check=False, timeout=60)
+            name = f"bench-{os.getpid()}"
+            for words in (["task", "delete", f"p:{name}"], ["project", "delete", name]):
+                subprocess.run(["terok", *words], check=False, capture_output=True, timeout=60)
+            # What could be taken back is kept for days: containers and mirror.
+            kept = quietly("podman", "ps", "--all", "--format", "{{.Names}}", "--filter", f"name=^terok-{name}-")
+            subprocess.run(["terok-sandbox", "rm", *kept.split()], check=False, capture_output=True, timeout=60)
+            quietly("terok", "project", "gate", "rm", "--force", name)
         subprocess.run(["podman", "unshare", "rm", "-rf", str(folder)], check=False)
         shutil.rmtree(folder, ignore_errors=True)
     print(f"load {os.getloadavg()[0]:.1f}")

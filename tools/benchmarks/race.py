@@ -74,9 +74,7 @@ def report(rows: list[tuple[float, float, float]]) -> int:
         f"{said:7} race of {ATTEMPTS}: {ratio:.2f} x {ATTEMPTS} single runs side by side, budget {BUDGET} x ({spread})"
     )
     raced, beside, row = (statistics.median(column) for column in zip(*rows, strict=True))
-    print(
-        f"        race {raced:.2f} s, side by side {beside:.2f} s, one after the other {row:.2f} s ({raced / row:.2f} x)"
-    )
+    print(f"        race {raced:.2f} s, side by side {beside:.2f} s, in a row {row:.2f} s ({raced / row:.2f} x)")
     return int(ratio >= BUDGET)
 
 

@@ -150,6 +150,8 @@ with lazy_imports(globals()):
     from terok_sandbox.vault.tokens import TokenShape as TokenShape
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
+    from terok_sandbox.vault.usage.journal import read_further as read_further
     from terok_sandbox.vault.usage.journal import read_usage as read_usage
+    from terok_sandbox.vault.usage.rows import at_most as at_most
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT

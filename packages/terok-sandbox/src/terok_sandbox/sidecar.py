@@ -51,6 +51,7 @@ class UsageWiring:
     task_limits: Limits = NO_LIMITS
     project_limits: Limits = NO_LIMITS
     on_limit: OnLimit = "refuse"
+    day_limits: Limits = NO_LIMITS
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -234,7 +235,7 @@ _SHAPES: Final[dict[str, type[Any]]] = {
 _ADDED: Final = {
     "Sidecar": {"loopback_ports", "host_ports", "mounts", "network", "planned"},
     "VaultWiring": {"usage", "ssh_scope"},
-    "UsageWiring": {"on_limit"},
+    "UsageWiring": {"on_limit", "day_limits"},
     "GateWiring": {"upstream"},
     "ShieldWiring": {"resolvers"},
 }

@@ -10,6 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+OUTPUT = "output.log"
+"""File with the output of a task, in its directory once its container is gone."""
+
 
 def config_dir() -> Path:
     """Return the directory of `config.yml`."""

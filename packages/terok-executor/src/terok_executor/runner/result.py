@@ -62,14 +62,17 @@ class VaultUse:
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """Usage that the provider reported during the run; `cost_usd` by the price list, `estimated` at least in part."""
+    """Usage that the provider reported during the run; it may be `estimated` at least in part.
+
+    `cost_usd` is what the price list says; None if that does not say it for all, or a plan pays for some of it.
+    """
 
     requests: int = 0
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
     estimated: bool = False
 
 
@@ -221,16 +224,17 @@ def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
 def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
     """Add up the rows of a usage journal."""
     sums = dict.fromkeys(("requests", "input", "output", "cache_read", "cache_write", "cost_nano"), 0)
-    estimated = False
+    estimated, known = False, True
     for row in rows:
         for key in sums:
             value = row.get(key, 1 if key == "requests" else 0)
             sums[key] += value if isinstance(value, int) else 0
         kept = row.get("cache_write_1h")
         sums["cache_write"] += kept if isinstance(kept, int) else 0
-        estimated = estimated or bool(row.get("estimated") or row.get("price_assumed"))
+        estimated = estimated or bool(row.get("estimated"))
+        known = known and not row.get("price_assumed") and row.get("billing") != "plan"
     cost = round(sums.pop("cost_nano") / 1e9, 6)
-    return TokenUse(**sums, cost_usd=cost, estimated=estimated)
+    return TokenUse(**sums, cost_usd=cost if known else None, estimated=estimated)
 
 
 def _rows(path: Path) -> Iterable[Mapping[str, Any]]:

@@ -115,7 +115,12 @@ class Activity:
     @property
     def budgets(self) -> tuple[BudgetFact, ...]:
         """Limits that are reached, and calls that wait at them."""
-        return tuple(one for one in self._of(BudgetFact) if not one.over)
+        return tuple(one for one in self._of(BudgetFact) if one.state not in ("room", "near"))
+
+    @property
+    def nearly_spent(self) -> tuple[BudgetFact, ...]:
+        """Limits of which four fifths are used."""
+        return tuple(one for one in self._of(BudgetFact) if one.state == "near")
 
     @property
     def held(self) -> int:

@@ -38,11 +38,12 @@ def budget(
     finish: bool = False,
     stop: bool = False,
     project: bool = False,
+    day: bool = False,
     as_json: bool = False,
 ) -> int:
     """Show how a running container's limits stand, after a decision about them if one is given."""
     sandbox = Sandbox()
-    whose: Whose = "project" if project else "task"
+    whose: Whose = "day" if day else "project" if project else "task"
     if higher is not None:
         limit, most = parse_limit(higher)
         stands = sandbox.decide_budget(name, "raise", limit=limit, most=most, whose=whose)

@@ -131,7 +131,8 @@ COMMANDS = CommandTree(
             ArgDef(
                 "--stop", action="store_true", group="decision", help="refuse the calls that wait, and further ones"
             ),
-            ArgDef("--project", action="store_true", help="raise the limit of the project, not of the task"),
+            ArgDef("--project", action="store_true", group="whose", help="raise the project's limit, not the task's"),
+            ArgDef("--day", action="store_true", group="whose", help="raise the limit of this day"),
             JSON,
             epilog="a limit is cost (USD), tokens, requests, bytes or seconds, as in --raise cost=5",
         ),

@@ -71,6 +71,8 @@ class SandboxConfig:
     """Whether containers see their project's upstream beside the gate, for launches that do not choose."""
     shutdown_timeout: int = 10
     """Seconds until a container that is stopped is killed."""
+    own_prices: str | None = None
+    """File of the user's own prices, which has to exist then; `~` stands for the home directory."""
     seccomp_opt_outs: tuple[OptOut, ...] = ()
     """Parts of Podman's own seccomp profile that every launch keeps, beside those it asks for itself."""
 
@@ -101,7 +103,7 @@ class SandboxConfig:
     """The provider routes of the vault proxy."""
     usage_dir = _Below("vault_dir", "usage")
     """Usage of providers: a file per container in a directory per project."""
-    prices_path = _Below("config_dir", "prices.json")
+    default_prices_path = _Below("config_dir", "prices.json")
     """The user's own prices of models, if there are any."""
     vault_session_file = _Below("runtime_dir", "vault-session")
     """The passphrase of this session, 0600, on tmpfs."""
@@ -109,6 +111,11 @@ class SandboxConfig:
     """Where the user's fork server listens."""
     sidecar_dir = _Below("state_dir", "sidecar")
     """Directory of all sidecars."""
+
+    @property
+    def prices_path(self) -> Path:
+        """The file with the user's own prices of models, which need not exist."""
+        return self.default_prices_path if self.own_prices is None else Path(self.own_prices).expanduser()
 
     def sidecar_path(self, name: str) -> Path:
         """Return the sidecar's path; `name` is a container name, anything else is a SandboxError."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from terok_util import ConfigScope, ConfigStack, TerokError, config_error, load_config_file
 
 from terok_sandbox.errors import ConfigError
@@ -76,13 +76,41 @@ class LimitsSection(Section):
     """Seconds since the launch."""
 
 
+def _absolute(path: str) -> str:
+    if not path.startswith(("/", "~/")):
+        raise ValueError("use an absolute path, or one that begins with ~/")
+    return path
+
+
+class DayLimitsSection(Section):
+    """Limits of one day; what is not given is not limited."""
+
+    cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """US dollars."""
+    tokens: int | None = Field(default=None, ge=0)
+    """Tokens, in and out."""
+    requests: int | None = Field(default=None, ge=0)
+    """Requests to providers."""
+    bytes: int | None = Field(default=None, ge=0)
+    """Bytes, both ways."""
+
+
+class VaultSection(Section):
+    """`vault:` the vault's own settings."""
+
+    prices: Annotated[str, AfterValidator(_absolute)] | None = None
+    """File with your own prices of models; by default `prices.json` beside `config.yml`, if it exists."""
+
+
 class BudgetSection(Section):
-    """`budget:` what a task, and all tasks of a project together, may use of their providers."""
+    """`budget:` what a task, all tasks of a project, and all tasks on one day may use of their providers."""
 
     task: LimitsSection = LimitsSection()
     """Limits of one task."""
     project: LimitsSection = LimitsSection()
     """Limits of all tasks of a project together."""
+    day: DayLimitsSection = DayLimitsSection()
+    """Limits of all tasks of all projects together on one day (UTC)."""
     on_limit: OnLimit = "refuse"
     """A call beyond a limit is refused, or held until a person decides."""
 
@@ -109,12 +137,12 @@ class SandboxConfigView(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     paths: Section = Section()
-    vault: Section = Section()
     gate_server: Section = Section()
     network: Section = Section()
     ssh: Section = Section()
 
     credentials: CredentialsSection = CredentialsSection()
+    vault: VaultSection = VaultSection()
     services: ServicesSection = ServicesSection()
     shield: ShieldSection = ShieldSection()
     gate: GateSection = GateSection()
@@ -126,6 +154,7 @@ class SandboxConfigView(BaseModel):
         command = self.credentials.passphrase_command
         return {
             "credentials_passphrase_command": None if command is None else tuple(command),
+            "own_prices": self.vault.prices,
             "services_mode": self.services.mode,
             "shield_mode": self.shield.mode,
             "security_class": self.gate.security_class,
@@ -135,6 +164,7 @@ class SandboxConfigView(BaseModel):
                 Limits(**self.budget.task.model_dump()),
                 Limits(**self.budget.project.model_dump()),
                 self.budget.on_limit,
+                Limits(**self.budget.day.model_dump()),
             ),
             "shutdown_timeout": self.run.shutdown_timeout,
             "seccomp_opt_outs": tuple(self.run.seccomp_opt_outs),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -23,11 +22,13 @@ from terok_util import (
     sync_path,
     write_sensitive_file,
 )
+from terok_util.sha256 import sha256
 from terok_util.values import lean_dataclass
 
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.project import with_project_verdicts
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.config.model import checked_name
 from terok_sandbox.errors import ContainerBusy, LaunchError, SandboxError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
 from terok_sandbox.launch.check import DOSSIER_ANNOTATION
@@ -140,6 +141,10 @@ def make_sidecar(
 
 
 def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
+    if config.own_prices is not None or config.prices_path.exists():
+        from terok_sandbox.vault.usage.prices import load_prices  # what most launches do without
+
+        load_prices(config.prices_path, required=config.own_prices is not None)
     budget = config.budget if spec.wiring.budget is None else spec.wiring.budget
     return UsageWiring(
         journal=project_dir(config.usage_dir, spec.wiring.scope) / f"{spec.container_name}.jsonl",
@@ -149,14 +154,23 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
         task_limits=budget.task,
         project_limits=budget.project,
         on_limit=budget.on_limit,
+        day_limits=budget.day,
     )
+
+
+def put_usage_together(config: SandboxConfig, name: str) -> None:
+    """Leave of a removed container's usage only the sums."""
+    from terok_sandbox.vault.usage.journal import UsageJournal  # which a launch does without
+
+    for path in config.usage_dir.glob(f"*/{checked_name(name)}.jsonl"):
+        UsageJournal(path, "").put_together()
 
 
 def project_dir(base: Path, scope: str) -> Path:
     """Return a project's directory below `base`."""
     if not scope:
         return base / "_"
-    return base / (scope if is_plain(scope) else f"_{hashlib.sha256(scope.encode()).hexdigest()[:24]}")
+    return base / (scope if is_plain(scope) else f"_{sha256(scope.encode()).hexdigest()[:24]}")
 
 
 def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:

@@ -9,7 +9,7 @@ from terok_util import TerokError
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ContainerNotFound
-from terok_sandbox.launch.resources import launch_lock, remove_files, revoke_tokens
+from terok_sandbox.launch.resources import launch_lock, put_usage_together, remove_files, revoke_tokens
 from terok_sandbox.launch.supervision import LaunchSupervisor
 from terok_sandbox.runtime.protocol import ContainerRuntime, RemoveResult
 from terok_sandbox.values.launch import SANDBOX_LABEL
@@ -48,6 +48,7 @@ def forget_container(config: SandboxConfig, supervision: LaunchSupervisor, name:
         lambda: supervision.end(config, name),
         lambda: revoke_tokens(config, name),
         lambda: remove_files(config, name),
+        lambda: put_usage_together(config, name),
     ]
     for step in steps:
         try:

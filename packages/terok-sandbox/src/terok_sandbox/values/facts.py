@@ -18,7 +18,7 @@ from terok_sandbox.values.limits import Whose
 Key = tuple[str, ...]
 CallState = Literal["begun", "ended", "refused"]
 ProviderState = Literal["works", "auth", "limit", "fails"]
-BudgetState = Literal["room", "holds", "refuses", "finishing"]
+BudgetState = Literal["room", "near", "holds", "refuses", "finishing"]
 QuestionState = Literal["open", "allow", "deny", "expired"]
 PushState = Literal["inspected", "landed", "refused"]
 WorkerState = Literal["up", "down"]
@@ -104,8 +104,9 @@ class Provider(Fact):
 class BudgetFact(Fact):
     """How one limit of a budget stands.
 
-    `whose` is `task` or `project`, `limit` as in the configuration (`cost_usd`), `used` and `most` in its unit. Calls
-    over it are refused, or wait (`holds`); `held` counts those that wait now. While `finishing` they go through.
+    `whose` is `task`, `project` or `day`, `limit` as in the configuration (`cost_usd`), `used` and `most` in its unit.
+    `near` is four fifths of it. Calls over it are refused, or wait (`holds`); `held` counts those that wait now. While
+    `finishing` they go through.
     """
 
     kind = "budget"
@@ -124,8 +125,8 @@ class BudgetFact(Fact):
 class UsageFact(Fact):
     """Usage of the task so far.
 
-    `cost_usd` is what a budget counts; with `cost_known` it is also what it costs. `plan_usd` is the part of it that is
-    not paid for by what is used, as its credential belongs to a plan.
+    `cost_usd` is what a budget counts. `plan_usd` is the part of it that is not paid for by what is used, as its
+    credential belongs to a plan; with `cost_known` the rest is also what it costs.
     """
 
     kind = "usage"

@@ -52,13 +52,14 @@ OnLimit = Literal["refuse", "hold"]
 
 
 Decision = Literal["raise", "finish", "stop"]
-Whose = Literal["task", "project"]
+Whose = Literal["task", "project", "day"]
 
 
 @lean_dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits of one task, and of all tasks of its project together."""
+    """Limits of one task, of all tasks of its project together, and of all of the user's tasks on one day (UTC)."""
 
     task: Limits = NO_LIMITS
     project: Limits = NO_LIMITS
     on_limit: OnLimit = "refuse"
+    day: Limits = NO_LIMITS

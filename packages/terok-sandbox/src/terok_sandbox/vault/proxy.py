@@ -31,6 +31,7 @@ from terok_sandbox.vault.swap import HEADERS_TOO_LARGE, Presented, Screened, rea
 from terok_sandbox.vault.tokens import token_digest, token_id
 from terok_sandbox.vault.upstream import Upload, UpstreamClient
 from terok_sandbox.vault.usage.meter import UsageMeter
+from terok_sandbox.vault.usage.observation import Origin
 from terok_sandbox.vault.websocket import BROKEN, POLICY, bridge, handshake_headers, new_key, requested_key, switching
 
 _log = logging.getLogger(__name__)
@@ -133,7 +134,8 @@ class VaultProxy:
             return False
         if self._meter is not None:
             path = screened.target.path
-            exchange.traffic.observer = self._meter.observe(grant.route, screened.method, path, grant.billing)
+            origin = Origin(grant.billing, grant.token.credential_set, exchange.number)
+            exchange.traffic.observer = self._meter.observe(grant.route, screened.method, path, origin)
         self._open.add(exchange, grant)
         try:
             if screened.websocket:
@@ -255,6 +257,7 @@ class VaultProxy:
     async def _forward(self, client: Stream, reply: Reply, grant: TokenGrant, exchange: Exchange) -> bool:
         screened = grant.screened
         framing = request_body(screened.length, chunked=screened.chunked)
+        client.unsettled = exchange.traffic.is_unsettled
         try:
             body = await self._body(client, framing, screened, exchange)
             answer = await self._upstream.send(grant.request, body, screened.length)
@@ -267,9 +270,11 @@ class VaultProxy:
                 self._upstream.drop(answer)
                 raise
             self._upstream.release(answer)
-            exchange.outcome = "complete"
+            exchange.outcome = "client_left" if client.left else "complete"
         except (OSError, ValueError) as error:
             return self._fail(client, reply, exchange, refusal_of(error))
+        finally:
+            client.unsettled = None
         if reply.keep and (framing is None or framing.done):
             return True
         # An answer that came before the end of the upload: let the client read it.

@@ -14,8 +14,9 @@ from terok_util.commands.output import show, show_row
 from terok_sandbox.audit_chain import ChainReport, select, verify_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import AuditError
-from terok_sandbox.vault.usage.journal import NANO, TOKENS, Totals, billing_of, read_usage, totals_of
+from terok_sandbox.vault.usage.journal import read_usage
 from terok_sandbox.vault.usage.prices import load_prices
+from terok_sandbox.vault.usage.rows import NANO, TOKENS, Totals, billing_of, count, totals_of
 
 AUDIT_NAME = "vault-audit.jsonl"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -100,7 +101,7 @@ def usage(*, container: str | None = None, as_json: bool = False) -> None:
                 _add(groups.setdefault(key, {"totals": Totals(), **dict.fromkeys(TOKENS, 0)}), row)
     names = ("project", "container", "provider", "model", "billing")
     rows = [dict(zip(names, key, strict=True)) | _shown(group) for key, group in sorted(groups.items())]
-    prices = load_prices(cfg.prices_path)
+    prices = load_prices(cfg.prices_path, required=cfg.own_prices is not None)
     for row in rows:
         price = prices.find(row["model"])
         row["price"] = None if price is None else {"date": price.date, "source": price.source}
@@ -122,7 +123,7 @@ def _usage_lines(rows: list[dict[str, Any]], prices_path: Path) -> Iterator[str]
 def _add(group: dict[str, Any], row: dict[str, Any]) -> None:
     group["totals"] += totals_of(row)
     for key in TOKENS:
-        group[key] += row.get(key, 0) if isinstance(row.get(key), int) else 0
+        group[key] += count(row, key)
     group["estimated"] = group.get("estimated", False) or bool(row.get("estimated"))
     group["unknown"] = group.get("unknown", False) or bool(row.get("price_assumed"))
 

@@ -145,7 +145,7 @@ class Reply:
                 traffic.count(received=len(clean))
                 self._write(head + self._framed(clean))
                 head = b""
-                await self._client.drain(WRITE_SECONDS)
+                await self._drain()
         rest = search.finish()
         traffic.count(received=len(rest))
         if not self.begun:
@@ -183,7 +183,16 @@ class Reply:
     def _write(self, data: bytes) -> None:
         if data:
             self.begun = True
-            self._client.write(data)
+            if not self._client.left:
+                self._client.write(data)
+
+    async def _drain(self) -> None:
+        try:
+            if not self._client.left:
+                await self._client.drain(WRITE_SECONDS)
+        except BrokenOff:
+            if not self._client.left:
+                raise
 
 
 _OWN_FIELDS: Final = [("Content-Type", "application/json"), ("Server", "terok-vault"), ("Cache-Control", "no-store")]

@@ -136,6 +136,10 @@ class Stream(asyncio.Protocol):
         self.read_by = math.inf
         self.write_by = math.inf
         self.ended = False
+        self.unsettled: Callable[[], bool] | None = None
+        """Tells whether what is under way is of use when the peer has gone."""
+        self.left = False
+        """Whether the peer has gone, and what was under way goes on for a while without it."""
         self._transport: asyncio.Transport | None = None
         self._data = b""
         self._reader: _Pause | None = None

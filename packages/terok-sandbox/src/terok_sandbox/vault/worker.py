@@ -29,12 +29,17 @@ MAX_CONNECTIONS: Final = 448
 MAX_TLS: Final = 128
 """Connections of the https listener: each takes a third of a MiB from its handshake on."""
 HANDSHAKE_SECONDS: Final = 10.0
+HEAR_SECONDS: Final = 5.0
+"""How long an answer is heard out whose client has left."""
 CLOSE_SECONDS: Final = 60.0
 """How long a client may take to read the end of the last answer."""
 
 
 class Client(Stream):
-    """One client connection. A client that goes away stops its request: nothing is fetched for nobody."""
+    """One client connection. A client that goes away stops its request: nothing is fetched for nobody.
+
+    Only the answer of a model is heard out for a few seconds: most end by then, and say what they cost.
+    """
 
     is_request = True
 
@@ -43,9 +48,14 @@ class Client(Stream):
         self._seat = seat
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Stop serving."""
+        """Stop serving, soon."""
         super().connection_lost(exc)
-        if self._seat.task is not None:
+        if self._seat.task is None:
+            return
+        if self.unsettled is not None and self.unsettled():
+            self.left = True
+            self.deadlines.loop.call_later(HEAR_SECONDS, self._seat.task.cancel)
+        else:
             self._seat.task.cancel()
 
     async def read_head(self, idle: float, complete: float) -> bytes | None:

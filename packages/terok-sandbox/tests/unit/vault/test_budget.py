@@ -22,9 +22,9 @@ from terok_sandbox.vault.errors import BudgetError
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.usage.budget import MAX_WAITING, TaskBudget
-from terok_sandbox.vault.usage.journal import UsageJournal, put_together, read_rows, read_usage
+from terok_sandbox.vault.usage.journal import UsageJournal, read_rows, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
-from terok_sandbox.vault.usage.prices import NANO
+from terok_sandbox.vault.usage.rows import NANO, put_together
 from terok_sandbox.vault.worker import Server
 
 from .conftest import CONTAINER, Provider, Vault
@@ -80,6 +80,7 @@ class Shop:
     client: aiohttp.ClientSession
     meter: UsageMeter
     told: list[Fact]
+    deadlines: Deadlines
 
     def ledger(self) -> int:
         return sum(row["cost_nano"] for row in read_usage(self.usage.journal))
@@ -128,7 +129,7 @@ async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
             files.db.close()
 
         closing.append(close)
-        return Shop(files, bill, usage, client, meter, told)
+        return Shop(files, bill, usage, client, meter, told, deadlines)
 
     yield opened
     for close in closing:
@@ -152,7 +153,8 @@ async def leave(shop: Shop, body: Any = BODY) -> int:
 
 
 @pytest.mark.attack(id="BUD-1")
-async def test_a_client_that_leaves_before_the_head_pays_in_full(shop: Open) -> None:
+async def test_a_client_that_leaves_before_the_head_pays_in_full(shop: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.worker.HEAR_SECONDS", 0.01)
     it = await shop(Limits(cost_usd=0.30))
     it.bill.how = "silent"
     left = 0
@@ -165,7 +167,8 @@ async def test_a_client_that_leaves_before_the_head_pays_in_full(shop: Open) -> 
 
 @pytest.mark.attack(id="BUD-1")
 @pytest.mark.parametrize("how", ["complete", "wordless", "stream", "left", "cut"])
-async def test_the_ledger_is_the_bill(shop: Open, how: str) -> None:
+async def test_the_ledger_is_the_bill(shop: Open, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.worker.HEAR_SECONDS", 0.01)
     it = await shop(Limits())
     it.bill.how = {"left": "stream", "cut": "stream"}.get(how, how)
     if how != "left":
@@ -183,6 +186,43 @@ async def test_the_ledger_is_the_bill(shop: Open, how: str) -> None:
         assert it.ledger() == it.bill.nano, "BUD-1: the ledger is not the bill"
     else:
         assert it.ledger() > 3 * 1000 * IN * 1000, "what is not said is assumed, never 0"
+
+
+@pytest.mark.attack(id="BUD-1")
+@pytest.mark.parametrize("how", ["silent", "stream"])
+async def test_an_answer_is_heard_out_when_its_client_has_left(shop: Open, how: str) -> None:
+    it = await shop(Limits())
+    it.bill.how = how
+    asking = asyncio.create_task(it.client.post("/v1/messages", json=BODY))
+    await it.bill.reached.wait()
+    if how == "stream":
+        answer = await asking
+        await answer.content.readany()
+        answer.close()
+    else:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    await until(lambda: len(it.deadlines.streams) == 1)  # that of the provider
+    it.bill.how = "complete"
+    it.bill.go_on.set()
+    await it.settled()
+    (row,) = read_usage(it.usage.journal)
+    assert row["cost_nano"] == it.bill.nano and "estimated" not in row, "BUD-1: the ledger is not the bill"
+    assert (row["status"], row["outcome"], row["aborted"]) == (200, "client_left", 1)
+    assert row["audit"] == it.vault.audit()[-1]["request"] and row["credential_set"] == "default"
+
+
+@pytest.mark.attack(id="BUD-1")
+async def test_what_is_heard_out_ends_when_its_token_is_revoked(shop: Open) -> None:
+    it = await shop(Limits())
+    it.bill.how = "stream"
+    async with it.client.post("/v1/messages", json=BODY) as answer:
+        await answer.content.readany()
+        answer.close()
+    await until(lambda: len(it.deadlines.streams) == 1)  # that of the provider
+    it.vault.db.revoke_tokens(CONTAINER)
+    await it.settled()
+    assert it.vault.audit()[-1]["outcome"] == "unknown_token"
 
 
 @pytest.mark.attack(id="BUD-1")
@@ -221,8 +261,8 @@ async def test_a_broker_that_dies_takes_no_cost_with_it(shop: Open) -> None:
     asking = asyncio.create_task(it.client.post("/v1/messages", json=BODY))
     await it.bill.reached.wait()
     journal = UsageJournal(it.usage.journal, "task")
-    journal.refresh(project=False)
-    assert journal.task_totals.cost >= it.bill.nano, "what the dead broker had released counts as used"
+    journal.refresh("task")
+    assert journal.used["task"].cost >= it.bill.nano, "what the dead broker had released counts as used"
     journal.close()
     asking.cancel()
 

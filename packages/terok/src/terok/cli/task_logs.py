@@ -1,11 +1,10 @@
-"""`task logs|diff|usage|audit`: what a task has said, changed, used and tried."""
+"""`task logs|diff|audit`: what a task has said, changed and tried."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,8 @@ from terok_util import TerokError, UsageError, read_file, safe_text, show, show_
 
 from terok.cli.following import Output
 from terok.integrations.executor import TranscriptReader
+from terok.paths import OUTPUT
 from terok.services import Tasks
-from terok.services.deletion import OUTPUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,22 +89,6 @@ def diff(task: list[str], stat: bool, as_json: bool) -> int:
         show({"task": chosen.id, "source": source, "diff": safe_text(text, multiline=True)}, as_json, "")
     else:
         sys.stdout.write(safe_text(text, multiline=True))
-    return 0
-
-
-def usage(task: list[str], as_json: bool) -> int:
-    """Print requests, tokens and cost of a task's last run."""
-    with Tasks(create=False) as tasks:
-        chosen = tasks.find(task)
-        used = tasks.result(chosen).usage
-    cost = f"${used.cost_usd:.4f}{' or so' if used.estimated else ''}" if used.requests else "$0"
-    cells: list[tuple[str, object]] = [
-        ("requests", used.requests),
-        ("input tokens", used.input),
-        ("output tokens", used.output),
-    ]
-    cells += [("read from cache", used.cache_read), ("written to cache", used.cache_write), ("cost", cost)]
-    show({"task": chosen.id, **asdict(used)}, as_json, (f"{name:16} {value}" for name, value in cells))
     return 0
 
 

@@ -23,8 +23,8 @@ def timeline(
     task: list[str], kinds: list[str] | None, since: str | None, tail: int | None, export: str | None, as_json: bool
 ) -> int:
     """Print the timeline of a task, the oldest first, or its spans or findings in the form of other programs."""
-    if export is not None and (as_json or kinds or since or tail is not None):
-        raise UsageError("an export is whole and JSON already", hint="leave out the other options")
+    if export is not None and (kinds or since or tail is not None):
+        raise UsageError("an export is whole", hint="leave out --kind, --since and --tail")
     begin = _begin(since) if since is not None else None
     with TaskBase(create=False) as tasks:
         chosen = tasks.find(task, trashed=True)
@@ -44,9 +44,9 @@ def timeline(
 def _begin(since: str) -> float:
     from datetime import datetime
 
-    from terok.services.usage import parse_since
+    from terok.model.span import parse_time
 
-    return datetime.fromisoformat(parse_since(since, time.time())).timestamp()
+    return datetime.fromisoformat(parse_time(since, time.time())).timestamp()
 
 
 def _known(kinds: Iterable[str]) -> list[str]:

@@ -211,7 +211,7 @@ DIFF = CommandDef(
     args=(TASK_ARG, ArgDef("--stat", action="store_true", help="only how much"), JSON),
 )
 USAGE = CommandDef(
-    "usage", help="show what a task has used", handler="terok.cli.task_logs:usage", args=(TASK_ARG, JSON)
+    "usage", help="show what a task has used and cost", handler="terok.cli.usage:task_usage", args=(TASK_ARG, JSON)
 )
 TIMELINE = CommandDef(
     "timeline",

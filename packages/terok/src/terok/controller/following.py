@@ -7,16 +7,18 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 
 from terok.controller.observing import cost_of, facts_of, landed
 from terok.errors import UnknownTask
 from terok.model.facts import Clearance, Process, Silence
+from terok.model.money import NEARLY
+from terok.model.span import today
 
 if TYPE_CHECKING:
-    from terok.integrations.sandbox import Activity, Sandbox
+    from terok.integrations.sandbox import Activity, BudgetFact, Sandbox
     from terok.model.facts import Fact
     from terok.model.task import Task
     from terok.store import Store
@@ -41,6 +43,7 @@ class Follower:
         self.pid = 0
         """The container's first process, once it is known."""
         self._commits = frozenset[str]()
+        self._warned: dict[tuple[str, str], list[Any]] = {}
         self._doubt: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -71,10 +74,26 @@ class Follower:
             self._doubt = asyncio.get_running_loop().call_later(UNHEARD, self._silent, f"{names} does not answer")
         self.pid = activity.life.pid if activity.life is not None else 0
         self._record(facts_of(activity, time.time()), cost_of(activity))
+        for near in activity.nearly_spent:
+            self._warn(near)
         commits = landed(activity)
         if commits - self._commits:
             self._on_push()
         self._commits = commits
+
+    def _warn(self, near: BudgetFact) -> None:
+        """Record that a limit is nearly reached: once for all tasks that share it, until it is raised."""
+        mark = [near.most, today(near.at) if near.whose == "day" else ""]
+        if self._warned.get((near.whose, near.limit)) == mark:
+            return
+        self._warned[near.whose, near.limit] = mark
+        with self._store.write() as writer:
+            subject = {"task": self._task, "project": writer.task(self._task).project, "day": ""}[near.whose]
+            key = f"nearly/{near.whose}/{subject}/{near.limit}"
+            if writer.setting(key) != mark:
+                writer.set(key, mark)
+                told = {"whose": near.whose, "limit": near.limit, "used": near.used, "most": near.most}
+                writer.event(self._task, NEARLY, **told)
 
     def _believe(self) -> None:
         if self._doubt is not None:

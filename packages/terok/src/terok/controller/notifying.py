@@ -13,6 +13,7 @@ from terok_util.process import run_async
 
 from terok.desktop.notices import notice_of
 from terok.errors import UnknownTask
+from terok.model.money import NEARLY
 from terok.model.words import ATTENTION
 
 if TYPE_CHECKING:
@@ -53,9 +54,10 @@ class Notifying:
         events = self._store.events_after(since, AT_A_TIME) if since is not None else []
         reached = events[-1].seq if len(events) == AT_A_TIME else last
         notices = []
-        for task_id, event in {event.task: event for event in events if event.kind == "state"}.items():
+        states = {event.task: event for event in events if event.kind == "state"}
+        for event in (*states.values(), *(event for event in events if event.kind == NEARLY)):
             with suppress(UnknownTask):
-                task = self._store.task(task_id, now=float("-inf"))
+                task = self._store.task(event.task, now=float("-inf"))
                 notices.append((task, notice_of(event, task, rules.states)))
         self._reached = reached
         if reached < last:
@@ -89,7 +91,8 @@ class Notifying:
         if not rules.desktop:
             return
         async with self._turn:
-            if notice is None or task.word == "clearance":  # the sandbox's own notifier asks that, with its answers
+            # The sandbox's own notifier asks for clearance, with its answers.
+            if notice is None or notice.word == task.word == "clearance":
                 if self._bubbles is not None and (not task.unread or task.word not in ATTENTION):
                     await self._bubbles.withdraw(task.id)
                 return

@@ -73,9 +73,11 @@ def _spent(activity: Activity) -> Spent | None:
 
 
 def cost_of(activity: Activity) -> float | None:
-    """Return what the task has cost in US dollars, None if that is not known."""
+    """Return what the task has to pay for in US dollars, None if that is not known or a plan pays for all of it."""
     usage = activity.usage
-    return usage.cost_usd if usage is not None and usage.cost_known else None
+    if usage is None or not usage.cost_known or 0 < usage.cost_usd <= usage.plan_usd:
+        return None
+    return round(max(0.0, usage.cost_usd - usage.plan_usd), 9)
 
 
 def landed(activity: Activity) -> frozenset[str]:

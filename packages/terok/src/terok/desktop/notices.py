@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from terok_util import safe_text
 
+from terok.model.money import NEARLY, amount
 from terok.model.words import GROUPS, LABELS, TITLES
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ class Notice(NamedTuple):
 def notice_of(event: Event, task: Task, states: Collection[str]) -> Notice | None:
     """Return the notification that an event is worth, None for most.
 
-    It is worth one if the state's word has changed to one of `states` (words and groups), is still so, and nobody has
-    looked at the task since.
+    One is worth it that says that a budget is nearly used, where budgets are in `states` (words and groups). Else it is
+    if the state's word has changed to one of them, is still so, and nobody has looked at the task since.
     """
+    if event.kind == NEARLY:
+        return _nearly(event, task) if {"budget", "needs"} & {*states} else None
     word = str(event.data.get("word", ""))
     if event.kind != "state" or word == event.data.get("was") or word != task.word or not task.unread:
         return None
@@ -46,6 +49,13 @@ def notice_of(event: Event, task: Task, states: Collection[str]) -> Notice | Non
     summary = safe_text(f"{task.project}/{task.name}: {label}", limit=MAX_TEXT)
     body = safe_text(task.reason, limit=MAX_TEXT)
     return Notice(task.id, word, summary, body or TITLES[task.group], task.group == "needs")
+
+
+def _nearly(event: Event, task: Task) -> Notice:
+    told: dict[str, Any] = {"whose": "task", "limit": "", "used": 0, "most": 0, **event.data}
+    body = f"{amount(told['limit'], told['used'], told['most'])} of the {told['whose']} used"
+    summary = safe_text(f"{task.project}/{task.name}: budget nearly used", limit=MAX_TEXT)
+    return Notice(task.id, "budget", summary, safe_text(body, limit=MAX_TEXT), urgent=False)
 
 
 def terminal_notice(notice: Notice) -> str:

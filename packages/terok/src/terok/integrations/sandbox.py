@@ -11,6 +11,7 @@ with lazy_imports(globals()):
     from terok_sandbox import Activity as Activity
     from terok_sandbox import AuditLog as AuditLog
     from terok_sandbox import Budget as Budget
+    from terok_sandbox import BudgetFact as BudgetFact
     from terok_sandbox import ContainerState as ContainerState
     from terok_sandbox import ContainerSummary as ContainerSummary
     from terok_sandbox import Desktop as Desktop
@@ -30,6 +31,7 @@ with lazy_imports(globals()):
     from terok_sandbox import SandboxRow as SandboxRow
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import SSHManager as SSHManager
+    from terok_sandbox import at_most as at_most
     from terok_sandbox import audit_logs as audit_logs
     from terok_sandbox import close_off as close_off
     from terok_sandbox import container_checks as container_checks
@@ -58,6 +60,7 @@ with lazy_imports(globals()):
     from terok_sandbox import pusher as pusher
     from terok_sandbox import read_audit as read_audit
     from terok_sandbox import read_audit_end as read_audit_end
+    from terok_sandbox import read_further as read_further
     from terok_sandbox import read_lockdown as read_lockdown
     from terok_sandbox import read_usage as read_usage
     from terok_sandbox import refuse_lockdown as refuse_lockdown

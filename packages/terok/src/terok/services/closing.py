@@ -41,7 +41,8 @@ def _commits(result: RunResult) -> Iterator[str]:
 def _spent(result: RunResult) -> Iterator[str]:
     used = result.usage
     if used.requests:
-        cost = f"${used.cost_usd:.4f}" + (" or so" if used.estimated else "")
+        # `terok usage` tells a plan from a price that nobody knows.
+        cost = "cost ?" if used.cost_usd is None else f"${used.cost_usd:.4f}" + (" or so" if used.estimated else "")
         yield f"{used.requests} requests, {used.input + used.output} tokens, {cost}"
 
 

@@ -14,8 +14,9 @@ from terok_util import TerokError
 
 from terok.errors import TaskError, UnknownTask
 from terok.model.facts import Silence
+from terok.paths import OUTPUT
 from terok.services.marked import MARKER, move_marked, remove_marked
-from terok.services.task_creation import busy
+from terok.services.task_creation import busy, refuse_gone
 from terok.store import own_lease
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def removing(tasks: TaskEnds, task_id: str, desired: Desired) -> Iterator[Task]:
     with tasks.store.write() as writer:
         if not writer.take_lease(task_id, own_lease()):
             raise busy(task_id)
+        if desired == "archived" and writer.task(task_id).desired == "trashed":
+            refuse_gone(writer.task(task_id))
         writer.dequeue(task_id)
         if writer.task(task_id).desired != desired:
             writer.change(task_id, "removing", desired=desired)
@@ -103,6 +106,3 @@ def save_output(tasks: TaskEnds, task: Task) -> bool:
     place = tasks.directory(task) / OUTPUT
     saved = (place.parent / MARKER).exists() and tasks.engine(task).save_output(task.container, place)
     return saved or place.exists()
-
-
-OUTPUT = "output.log"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from terok_util import TerokError
+from terok_util import TerokError, UsageError
 
 from terok.errors import TaskBusy, TaskError
 from terok.store import Lease, is_alive, own_lease
@@ -83,7 +83,11 @@ class Operations:
     def undo(self, number: int | None = None) -> Operation:
         """Take an operation back, by default the last that can be, with all that would be taken back by the same.
 
-        With a task its project comes back, if that was deleted after it. TaskError if that is not possible, TaskBusy if it is being carried out.
+        With a task its project comes back, if that was deleted after it.
+
+        Raises:
+            TaskError: It cannot be taken back.
+            TaskBusy: It is being carried out.
         """
         operation = self._chosen(number)
         if operation.state in ("undone", "expired"):
@@ -114,6 +118,10 @@ class Operations:
                 continue
             try:
                 self._carry_out(operation.id, operation.inverse)
+            except UsageError:  # what it was to change has been changed by others since, as `run` would have said
+                with suppress(TerokError):
+                    _module(operation.inverse).take_back(self._tasks, operation.inverse)
+                    self._move(operation.id, "open", "undone")
             except TerokError as error:
                 failed.append(error)
             finally:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from terok.model.race import Attempt, Column, Race
     from terok.model.task import Task
     from terok.services.tasks_base import TaskBase
+    from terok.store.reading import Reading
 
 _SECONDS = 120.0
 MAX_DIFFERENCE = 64 * 1024 * 1024
@@ -48,7 +49,7 @@ def board(tasks: TaskBase, race: Race) -> Board:
     known = {task.id: task for task in gates.everyone}
     standings, changes = [], {}
     for attempt in attempts_of(tasks.store, race.id):
-        one, files = _standing(race, attempt, known.get(attempt.task), gates)
+        one, files = _standing(tasks.store, race, attempt, known.get(attempt.task), gates)
         changes[attempt.number] = files
         standings.append(replace(one, check=_check(tasks, race, one, words.get(attempt.number))))
     shared = {safe_text(path): numbers for path, numbers in touched_by_several(changes).items()}
@@ -108,7 +109,9 @@ def _tip_or_fail(tasks: TaskBase, gates: Gates, race: Race, attempt: Attempt) ->
     return tip
 
 
-def _standing(race: Race, attempt: Attempt, task: Task | None, gates: Gates) -> tuple[Standing, tuple[FileChange, ...]]:
+def _standing(
+    store: Reading, race: Race, attempt: Attempt, task: Task | None, gates: Gates
+) -> tuple[Standing, tuple[FileChange, ...]]:
     base = Standing(attempt.number, attempt.task, attempt.name, attempt.agent, attempt.model)
     if task is None:
         return replace(base, fate="deleted", reason="its record has expired"), ()
@@ -118,7 +121,7 @@ def _standing(race: Race, attempt: Attempt, task: Task | None, gates: Gates) -> 
         agent=task.agent,
         fate="deleted" if task.trashed is not None else "archived" if task.archived is not None else "here",
         word=task.word,
-        reason=task.reason,
+        reason=_reason(store, task),
         over=task.ended is not None,
         kept=race.kept == task.id,
         cost=task.cost,
@@ -137,6 +140,15 @@ def _standing(race: Race, attempt: Attempt, task: Task | None, gates: Gates) -> 
         return replace(base, problem=error.message), ()
     found = replace(base, branch=safe_text(branch), tip=tip, commits=commits, findings=findings, size=size_of(files))
     return found, files
+
+
+def _reason(store: Reading, task: Task) -> str:
+    """Return why a task is what it is; of one that could not be started what kept it from that."""
+    if task.word == "failed" and task.started is not None:
+        told = store.events_after(0, store.last_seq(), task=task.id, kind="start_failed")[-1:]
+        if told and told[0].at >= task.started:
+            return f"could not be started: {told[0].data.get('error')}"
+    return task.reason
 
 
 def _changes(mirror: Path, base: str, tip: str) -> tuple[FileChange, ...]:

@@ -220,6 +220,13 @@ def busy(task_id: str) -> TaskBusy:
     return TaskBusy(f"somebody is at work on task {task_id}", hint=f"see `terok task why {task_id}`")
 
 
+def refuse_gone(task: Task) -> None:
+    """Raise UsageError for a task that is deleted or archived, or is to be."""
+    if task.desired in ("trashed", "archived"):
+        gone = "deleted" if task.desired == "trashed" else "archived"
+        raise UsageError(f"task {task.id} is {gone}", hint=f"bring it back with `terok task restore {task.id}`")
+
+
 def check_text(text: str) -> str:
     """Return the text of a prompt; UsageError if it is not Unicode."""
     try:

@@ -10,6 +10,7 @@ from terok_util import TerokError, safe_text
 
 from terok.errors import TaskError
 from terok.model.facts import Process, Pushed, Silence
+from terok.services.task_creation import refuse_gone
 from terok.services.task_starts import GRACE, TaskStarts
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class TaskEnds(TaskStarts):
         return code
 
     def _run_started_hooks(self, task: Task, project: Project) -> None:
-        """Run what is to be run once a task has started; Ctrl-C meanwhile stops the task, as it does before and after."""
+        """Run what is to be run once a task has started; Ctrl-C meanwhile stops the task, as it always does."""
         try:
             super()._run_started_hooks(task, project)
         except KeyboardInterrupt:
@@ -120,9 +121,10 @@ class TaskEnds(TaskStarts):
     def stop(self, task: Task, *, timeout: int | None = None, by: str = "a person") -> None:
         """Stop a task; its agent has `timeout` seconds to end and hand its work over. A queued one never starts.
 
-        One that is being started is stopped by whoever starts it.
+        One that is being started is stopped by whoever starts it. UsageError for one that is deleted or archived.
         """
         with self.store.write() as writer:
+            refuse_gone(writer.task(task.id))
             queued, task = writer.dequeue(task.id), writer.task(task.id)
             ended = task.ended is not None
             writer.change(task.id, "stopping", desired="stopped", stopped_by=task.stopped_by if ended else by)

@@ -14,7 +14,7 @@ from terok.model.facts import Process, Silence
 from terok.paths import free_bytes, tasks_dir
 from terok.services.marked import make_marked, remove_marked
 from terok.services.review_letters import with_comments
-from terok.services.task_creation import begin, busy
+from terok.services.task_creation import begin, busy, refuse_gone
 from terok.services.task_launches import TaskLaunches
 from terok.store.reviewing import send_comments
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from terok.store import Writer
 
 INTERRUPTED = 130
+_TAKEN_AWAY = ("task.delete", "task.archive")
+"""Kinds of operations that take one task away; others name a task that stays, such as the one that a race keeps."""
 GRACE = 20
 """Seconds in which an agent that is stopped may at least end and hand its work over."""
 
@@ -153,7 +155,8 @@ class TaskStarts(TaskLaunches):
                 _refuse_unless_admitted(writer, task, limits, free)
             begin(writer, task)
             for one in writer.operations():  # whoever starts a task does not want what was to take it away
-                if one.state == "open" and one.inverse.get("task") == task.id:
+                takes_away = one.inverse.get("kind") in _TAKEN_AWAY and one.inverse.get("task") == task.id
+                if one.state == "open" and takes_away:
                     writer.move_operation(one.id, "open", "undone")
             self._results.pop(task.id, None)
             written = [one.id for one in writer.follow_ups(task.id) if one.state == "written"]
@@ -237,10 +240,3 @@ def _refuse_unless_admitted(writer: Writer, task: Task, limits: Limits, free: in
     decision = admit([row], working, limits, free, writer.at, outcomes(()))[0]
     if not decision.admitted:
         raise TaskBusy(f"task {task.id} cannot start now: {decision.text}", hint="see `terok task list s:working`")
-
-
-def refuse_gone(task: Task) -> None:
-    """Raise UsageError for a task that is deleted or archived, or is to be."""
-    if task.desired in ("trashed", "archived"):
-        gone = "deleted" if task.desired == "trashed" else "archived"
-        raise UsageError(f"task {task.id} is {gone}", hint=f"bring it back with `terok task restore {task.id}`")

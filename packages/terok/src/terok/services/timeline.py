@@ -13,6 +13,7 @@ from terok.model.timeline_rows import (
     entries_of_events,
     entries_of_operations,
 )
+from terok.paths import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -103,12 +104,14 @@ class _Gathered:
             yield self._output(config)
 
     def _audit(self, config: SandboxConfig, wall: str) -> list[Entry]:
-        from terok.integrations.sandbox import audit_logs, read_audit_end
-        from terok.model.timeline_rows import entries_of_audit
+        from terok.integrations.sandbox import audit_logs
 
         place = audit_logs(config, self._task.container)[wall]
         if not place.exists():
             return []
+        from terok.integrations.sandbox import read_audit_end
+        from terok.model.timeline_rows import entries_of_audit
+
         try:
             end = read_audit_end(place, limit=self._limit, since=self._since)
         except TerokError as error:
@@ -119,26 +122,32 @@ class _Gathered:
         return list(entries_of_audit(wall, end.rows, self._task.created))
 
     def _usage(self, config: SandboxConfig) -> list[Entry]:
+        places = sorted(config.usage_dir.glob(f"*/{self._task.container}.jsonl"))
+        if not places:
+            return []
         from collections import deque
 
         from terok.integrations.sandbox import read_usage
         from terok.model.timeline_rows import entries_of_usage
 
-        places = sorted(config.usage_dir.glob(f"*/{self._task.container}.jsonl"))
         rows = deque((row for place in places for row in read_usage(place)), maxlen=self._limit)
         self.left_out |= len(rows) == self._limit
         return list(entries_of_usage([*rows], self._task.created))
 
     def _output(self, config: SandboxConfig) -> list[Entry]:
+        lines = self._lines(config) if self._task.mode == "headless" else iter(())
+        first = next(lines, None)
+        if first is None:
+            return []
+        from itertools import chain
+
         from terok.integrations.executor import TranscriptReader
         from terok.model.timeline_rows import entries_of_output
 
-        if self._task.mode != "headless":
-            return []
         reader = TranscriptReader(self._task.agent)
         said: list[tuple[float | None, dict[str, Any]]] = []
         last: float | None = None
-        for last, line in self._lines(config):
+        for last, line in chain((first,), lines):
             read = reader.feed(line.encode("utf-8", "surrogateescape") + b"\n")
             said += [(last, event.parts()) for event in read if event.kind in ("tool_call", "tool_result", "question")]
         said += [(last, event.parts()) for event in reader.end()]
@@ -146,16 +155,15 @@ class _Gathered:
 
     def _lines(self, config: SandboxConfig) -> Iterator[tuple[float | None, str]]:
         """Yield the lines of the output with their times, which what was kept of a removed container has not."""
-        from terok_util import read_tail
-
-        from terok.integrations.sandbox import dated_output
-        from terok.services.deletion import OUTPUT
-
         place = config.container_state_dir(self._task.container) / OUTPUT
         if place.exists():
+            from terok.integrations.sandbox import dated_output
+
             self.left_out |= place.stat().st_size > MAX_OUTPUT
             yield from dated_output(place, MAX_OUTPUT)
             return
+        from terok_util import read_tail
+
         trashed = self._task.trashed is not None
         kept: Path = (self._tasks.trash(self._task) if trashed else self._tasks.directory(self._task)) / OUTPUT
         yield from ((None, line) for line in read_tail(kept, MAX_OUTPUT).splitlines())

@@ -191,4 +191,43 @@ CREATE TABLE attempts (
 )
 """`attempts.checked` is the run (`tasks.started`) whose check is over; `lease` is who runs one."""
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _REVIEWS, _RACES)
+_USAGE: Final = (
+    """
+CREATE TABLE usage_journals (
+  path TEXT PRIMARY KEY,
+  inode INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  open TEXT NOT NULL,
+  container TEXT NOT NULL,
+  task TEXT NOT NULL,
+  project TEXT NOT NULL,
+  agent TEXT NOT NULL
+) WITHOUT ROWID, STRICT
+""",
+    """
+CREATE TABLE usage_sums (
+  path TEXT NOT NULL REFERENCES usage_journals (path) ON DELETE CASCADE,
+  hour TEXT NOT NULL,
+  provider TEXT NOT NULL,
+  model TEXT NOT NULL,
+  credential_set TEXT NOT NULL,
+  plan INTEGER NOT NULL,
+  priced INTEGER NOT NULL,
+  open INTEGER NOT NULL,
+  nano INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  input INTEGER NOT NULL,
+  output INTEGER NOT NULL,
+  cache_read INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL,
+  reasoning INTEGER NOT NULL,
+  retries INTEGER NOT NULL,
+  aborted INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  PRIMARY KEY (path, hour, provider, model, credential_set, plan, priced, open)
+) WITHOUT ROWID, STRICT
+""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _REVIEWS, _RACES, _USAGE)

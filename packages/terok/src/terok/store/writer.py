@@ -204,7 +204,7 @@ class Writer(Reading):
     def forget_task(self, task_id: str) -> None:
         """Remove a task and everything about it but its events; for when its trash has been emptied."""
         self.rows("DELETE FROM tasks WHERE id = ?", task_id)
-        self.rows("DELETE FROM settings WHERE key = ?", f"reports/{task_id}")
+        self.rows("DELETE FROM settings WHERE key = ? OR key GLOB ?", f"reports/{task_id}", f"nearly/task/{task_id}/*")
         self._touched.pop(task_id, None)
         self.rows("INSERT INTO events (at, task, kind, data) VALUES (?, ?, 'forgotten', '{}')", self.at, task_id)
 

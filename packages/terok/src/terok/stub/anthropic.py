@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from terok.stub import reading
-from terok.stub.script import Conversation, Reply, Text, output_size, usage_tokens
+from terok.stub.script import Conversation, Prefix, Reply, Text, usage_tokens
 from terok.stub.sse import frame, pieces
 from terok.stub.tools import OfferedTool
 
@@ -33,6 +33,8 @@ def read_request(body: object, *, size: int = 0) -> Conversation:
         ),
         answer_schema=reading.mapping(output_format.get("schema")) or None,
         size=size,
+        prefix=_prefix(request.get("system")),
+        thinking=reading.whole(reading.mapping(request.get("thinking")).get("budget_tokens")),
     )
 
 
@@ -42,7 +44,7 @@ def body(reply: Reply, conversation: Conversation, reply_id: str) -> dict[str, A
         **_envelope(conversation, reply_id),
         "content": [_block(reply)],
         "stop_reason": _stop_reason(reply),
-        "usage": _usage(conversation, usage_tokens(output_size(reply))),
+        "usage": _usage(conversation, conversation.charge.output),
     }
 
 
@@ -65,7 +67,7 @@ def stream(reply: Reply, conversation: Conversation, reply_id: str) -> list[byte
         {
             "type": "message_delta",
             "delta": {"stop_reason": _stop_reason(reply), "stop_sequence": None},
-            "usage": {"output_tokens": usage_tokens(output_size(reply))},
+            "usage": {"output_tokens": conversation.charge.output},
         },
         {"type": "message_stop"},
     ]
@@ -103,10 +105,24 @@ def _stop_reason(reply: Reply) -> str:
     return "end_turn" if isinstance(reply, Text) else "tool_use"
 
 
-def _usage(conversation: Conversation, output_tokens: int) -> Mapping[str, int]:
+def _usage(conversation: Conversation, output_tokens: int) -> Mapping[str, Any]:
+    charge = conversation.charge
+    kept = {"ephemeral_5m_input_tokens": charge.cache_write, "ephemeral_1h_input_tokens": charge.cache_write_1h}
     return {
-        "input_tokens": usage_tokens(conversation.size),
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
+        "input_tokens": charge.input,
+        "cache_creation_input_tokens": charge.cache_write + charge.cache_write_1h,
+        "cache_creation": kept,
+        "cache_read_input_tokens": charge.cache_read,
         "output_tokens": output_tokens,
     }
+
+
+def _prefix(system: object) -> Prefix | None:
+    """Return the part of the system prompt up to its last mark."""
+    blocks = list(reading.objects(system))
+    marks = [(number, block["cache_control"]) for number, block in enumerate(blocks) if block.get("cache_control")]
+    if not marks:
+        return None
+    number, mark = marks[-1]
+    text = "".join(reading.string(block.get("text")) for block in blocks[: number + 1])
+    return Prefix(text, len(text), hour=reading.mapping(mark).get("ttl") == "1h")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 from terok.stub.script import Script
 from terok.stub.server import Pause, StubProvider
@@ -16,14 +17,12 @@ STOP_TIMEOUT = 10.0
 
 
 @contextmanager
-def running_stub(
-    script: Script, *, port: int = 0, api_key: str | None = None, pause: Pause | None = None
-) -> Iterator[StubProvider]:
-    """Serve a StubProvider from a thread until the block ends; StubError if it cannot listen.
+def running_stub(script: Script, *, pause: Pause | None = None, **options: Any) -> Iterator[StubProvider]:
+    """Serve a StubProvider, made with `options`, from a thread until the block ends; StubError if it cannot listen.
 
-    `provider.seen` may be read at any time from the calling thread.
+    `provider.seen` and `provider.invoice` may be read at any time from the calling thread.
     """
-    provider = StubProvider(script, port=port, api_key=api_key, pause=pause)
+    provider = StubProvider(script, pause=pause, **options)
     started: Future[Callable[[], object]] = Future()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(provider, started)), name="terok-stub", daemon=True)
     thread.start()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from terok.stub import reading
-from terok.stub.script import CALL_ID_PREFIX, Conversation, Reply, Text, ToolResult, output_size, usage_tokens
+from terok.stub.script import CALL_ID_PREFIX, Conversation, Reply, Text, ToolResult, usage_tokens
 from terok.stub.sse import frame
 from terok.stub.tools import OfferedTool
 
@@ -24,6 +24,10 @@ def read_request(body: object, *, size: int = 0) -> Conversation:
         for part in reading.objects(content.get("parts"))
         if "functionResponse" in part
     ]
+    system = "".join(
+        reading.string(part.get("text"))
+        for part in reading.objects(reading.mapping(request.get("systemInstruction")).get("parts"))
+    )
     generation = reading.mapping(request.get("generationConfig"))
     schema = reading.mapping(generation.get("responseJsonSchema") or generation.get("responseSchema"))
     return Conversation(
@@ -35,6 +39,8 @@ def read_request(body: object, *, size: int = 0) -> Conversation:
         ),
         answer_schema=schema or None,
         size=size,
+        prefix=reading.named_prefix(system, system),
+        thinking=reading.whole(reading.mapping(generation.get("thinkingConfig")).get("thinkingBudget")),
     )
 
 
@@ -45,13 +51,15 @@ def body(reply: Reply, conversation: Conversation, reply_id: str) -> dict[str, A
         if isinstance(reply, Text)
         else {"functionCall": {"id": reply.call_id, "name": reply.tool.name, "args": dict(reply.arguments)}}
     )
-    prompt, output = usage_tokens(conversation.size), usage_tokens(output_size(reply))
+    charge = conversation.charge
     return {
         "candidates": [{"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": [part]}}],
         "usageMetadata": {
-            "promptTokenCount": prompt,
-            "candidatesTokenCount": output,
-            "totalTokenCount": prompt + output,
+            "promptTokenCount": charge.prompt,
+            "cachedContentTokenCount": charge.cache_read,
+            "candidatesTokenCount": charge.output - charge.reasoning,
+            "thoughtsTokenCount": charge.reasoning,
+            "totalTokenCount": charge.prompt + charge.output,
         },
         "modelVersion": conversation.model,
         "responseId": reply_id,

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from terok.stub import reading
-from terok.stub.script import Conversation, Reply, Text, output_size, usage_tokens
+from terok.stub.script import Conversation, Reply, Text
 from terok.stub.sse import frame, pieces
 from terok.stub.tools import OfferedTool
 
+THINKING = 64
+"""Tokens of thought where a request only says how hard to think."""
 CREATED = 1_735_689_600
 """Time stamp of every answer, so that equal conversations have equal answers."""
 
@@ -31,6 +33,8 @@ def read_request(body: object, *, size: int = 0) -> Conversation:
         ),
         answer_schema=reading.mapping(reading.mapping(response_format.get("json_schema")).get("schema")) or None,
         size=size,
+        prefix=reading.named_prefix(request.get("prompt_cache_key"), reading.mapping(messages[0]).get("content")),
+        thinking=THINKING if reading.string(request.get("reasoning_effort")) else 0,
     )
 
 
@@ -42,7 +46,7 @@ def body(reply: Reply, conversation: Conversation, reply_id: str) -> dict[str, A
     return {
         **_envelope(conversation, reply_id, "chat.completion"),
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(reply)}],
-        "usage": _usage(reply, conversation),
+        "usage": _usage(conversation),
     }
 
 
@@ -60,7 +64,7 @@ def stream(reply: Reply, conversation: Conversation, reply_id: str) -> list[byte
     steps = [*((delta, None) for delta in deltas), ({}, _finish_reason(reply))]
     choices = ({"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason} for delta, reason in steps)
     chunks = [{**envelope, "choices": [choice]} for choice in choices]
-    chunks.append({**envelope, "choices": [], "usage": _usage(reply, conversation)})
+    chunks.append({**envelope, "choices": [], "usage": _usage(conversation)})
     return [*(frame(chunk) for chunk in chunks), frame("[DONE]")]
 
 
@@ -104,6 +108,12 @@ def _envelope(conversation: Conversation, reply_id: str, kind: str) -> dict[str,
     return {"id": f"chatcmpl-{reply_id}", "object": kind, "created": CREATED, "model": conversation.model}
 
 
-def _usage(reply: Reply, conversation: Conversation) -> dict[str, int]:
-    prompt, completion = usage_tokens(conversation.size), usage_tokens(output_size(reply))
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+def _usage(conversation: Conversation) -> dict[str, Any]:
+    charge = conversation.charge
+    return {
+        "prompt_tokens": charge.prompt,
+        "prompt_tokens_details": {"cached_tokens": charge.cache_read},
+        "completion_tokens": charge.output,
+        "completion_tokens_details": {"reasoning_tokens": charge.reasoning},
+        "total_tokens": charge.prompt + charge.output,
+    }

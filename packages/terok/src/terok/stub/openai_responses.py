@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from terok.stub import reading
-from terok.stub.openai_chat import CREATED, error, models
-from terok.stub.script import Conversation, Reply, Text, output_size, usage_tokens
+from terok.stub.openai_chat import CREATED, THINKING, error, models
+from terok.stub.script import Conversation, Reply, Text
 from terok.stub.sse import frame, pieces
 from terok.stub.tools import OfferedTool
 
@@ -35,12 +35,14 @@ def read_request(body: object, *, size: int = 0) -> Conversation:
         ),
         answer_schema=reading.mapping(text_format.get("schema")) or None,
         size=size,
+        prefix=reading.named_prefix(request.get("prompt_cache_key"), request.get("instructions")),
+        thinking=THINKING if reading.string(reading.mapping(request.get("reasoning")).get("effort")) else 0,
     )
 
 
 def body(reply: Reply, conversation: Conversation, reply_id: str) -> dict[str, Any]:
     """Return the answer to a request without `stream`."""
-    return _response(conversation, reply_id, "completed", [_item(reply, reply_id)], _usage(reply, conversation))
+    return _response(conversation, reply_id, "completed", [_item(reply, reply_id)], _usage(conversation))
 
 
 def stream(reply: Reply, conversation: Conversation, reply_id: str) -> list[bytes]:
@@ -137,12 +139,12 @@ def _response(
     }
 
 
-def _usage(reply: Reply, conversation: Conversation) -> dict[str, Any]:
-    prompt, completion = usage_tokens(conversation.size), usage_tokens(output_size(reply))
+def _usage(conversation: Conversation) -> dict[str, Any]:
+    charge = conversation.charge
     return {
-        "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": completion,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": prompt + completion,
+        "input_tokens": charge.prompt,
+        "input_tokens_details": {"cached_tokens": charge.cache_read},
+        "output_tokens": charge.output,
+        "output_tokens_details": {"reasoning_tokens": charge.reasoning},
+        "total_tokens": charge.prompt + charge.output,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from terok.errors import BadRequestError
-from terok.stub.script import ToolResult
+from terok.stub.script import Prefix, ToolResult
 from terok.stub.tools import mapping as mapping
 
 MAX_RESULT_CHARS = 65_536
@@ -36,6 +36,17 @@ def required_list(body: Mapping[str, Any], key: str) -> list[Any]:
 def string(value: object, default: str = "") -> str:
     """Return the value when it is a string."""
     return value if isinstance(value, str) else default
+
+
+def whole(value: object) -> int:
+    """Return the value when it is a number of things."""
+    return value if type(value) is int and 0 < value < MAX_RESULT_CHARS else 0
+
+
+def named_prefix(key: object, text: object) -> Prefix | None:
+    """Return the beginning of a prompt that its client repeats under a name; writing it costs nothing."""
+    name = string(key)
+    return Prefix(name, len(flat_text(text)), written=False) if name else None
 
 
 def flat_text(value: object) -> str:

@@ -60,6 +60,33 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefix:
+    """The beginning of a prompt that is kept in a cache: `size` in characters; `written` costs, for an `hour` more."""
+
+    key: str
+    size: int
+    written: bool = True
+    hour: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Tokens that one answer is billed for. `input` is what no cache has to do with, `output` includes `reasoning`."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    reasoning: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """All of the prompt."""
+        return self.input + self.cache_read + self.cache_write + self.cache_write_1h
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """The parts of a request that decide the reply, the same for every protocol."""
 
@@ -71,6 +98,11 @@ class Conversation:
     """JSON Schema the text has to satisfy, when the client asks for structured output."""
     size: int = 0
     """Characters of the request, from which the usage figures are made."""
+    prefix: Prefix | None = None
+    thinking: int = 0
+    """Tokens that the model thinks before it speaks."""
+    charge: Charge = Charge()
+    """Tokens that the answer is billed for, once that is known."""
 
 
 @dataclass(frozen=True, slots=True)

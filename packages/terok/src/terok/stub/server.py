@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Self
@@ -20,6 +20,7 @@ from aiohttp import web
 
 from terok.errors import BadRequestError, StubError
 from terok.stub import anthropic, gemini, openai_chat, openai_responses
+from terok.stub.invoice import Invoice
 from terok.stub.record import MAX_FIELD_CHARS, Recorder, RequestRecord, presented_credential
 from terok.stub.script import Conversation, Script, Text, next_reply
 
@@ -29,7 +30,7 @@ CLIENT_GONE = 499
 PAUSE_SECONDS = 120.0
 MODEL_NAMES = ("stub", "claude-stub", "gpt-stub")
 
-_GOOGLE = re.compile(r"/v1(?:beta)?/models/[^/:]+:(generateContent|streamGenerateContent|countTokens)")
+_GOOGLE = re.compile(r"/v1(?:beta)?/models/([^/:]+):(generateContent|streamGenerateContent|countTokens)")
 _PROTOCOLS: Mapping[str, ModuleType] = {
     "/messages": anthropic,
     "/messages/count_tokens": anthropic,
@@ -68,7 +69,8 @@ class StubProvider:
 
     `api_key` is the key requests must present (in `x-api-key`, `Authorization: Bearer` or `api-key`); any other is
     answered with 401. None lets every request through. `port` 0 takes a free one; see `url`. At `pause` the closing
-    sentence waits.
+    sentence waits. `trouble` says with which error status a model call, by its number, is answered instead (0: none),
+    and `pace` how many seconds pass between the events of a stream.
     """
 
     def __init__(
@@ -79,10 +81,14 @@ class StubProvider:
         api_key: str | None = None,
         host: str = "127.0.0.1",
         pause: Pause | None = None,
+        trouble: Callable[[int], int] = lambda _: 0,
+        pace: float = 0.0,
     ) -> None:
         self.script = script
         self.seen = Recorder()
         """The requests so far."""
+        self.invoice = Invoice()
+        self._trouble, self._pace, self._calls = trouble, pace, 0
         self._host = host
         self._port = port
         self._api_key = api_key
@@ -158,12 +164,16 @@ class StubProvider:
             conversation = _conversation(protocol, raw)
         except BadRequestError as error:
             return _json(400, protocol.error("invalid_argument" if google else "invalid_request_error", str(error)))
-        verb = google[1] if google else path.rpartition("/")[2]
+        verb = google[2] if google else path.rpartition("/")[2]
         if verb in ("countTokens", "count_tokens"):
             return _json(200, protocol.count_tokens(conversation))
         self.seen.note_outputs(conversation)
         if google:
-            conversation = replace(conversation, stream=verb == "streamGenerateContent")
+            model, stream = google[1][:MAX_FIELD_CHARS], verb == "streamGenerateContent"
+            conversation = replace(conversation, model=model, stream=stream)
+        self._calls += 1
+        if (status := self._trouble(self._calls)) != 0:
+            return _json(status, protocol.error("overloaded_error", "the model is busy"))
         return await self._reply(request, protocol, conversation)
 
     async def _reply(
@@ -172,6 +182,7 @@ class StubProvider:
         reply, reply_id = next_reply(self.script, conversation), f"stub{self.seen.total:06d}"
         if self._pause is not None and conversation.tools and reply == Text(self.script.final):
             await asyncio.to_thread(self._pause.hold)
+        conversation = replace(conversation, charge=self.invoice.bill(conversation, reply))
         headers = {"request-id": f"req_{reply_id}", "x-request-id": f"req_{reply_id}"}
         if not conversation.stream:
             return _json(200, protocol.body(reply, conversation, reply_id), headers)
@@ -181,6 +192,8 @@ class StubProvider:
         await response.prepare(request)
         for event in protocol.stream(reply, conversation, reply_id):
             await response.write(event)
+            if self._pace:
+                await asyncio.sleep(self._pace)
         await response.write_eof()
         return response
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from terok_util import safe_text
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
@@ -47,7 +48,10 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     TITLE = "terok"
     ENABLE_COMMAND_PALETTE = False
     CSS = "Screen { background: ansi_default; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave", show=False, priority=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "leave", show=False),
+        Binding("ctrl+z", "suspend_process", show=False),
+    ]
 
     def __init__(
         self,
@@ -67,6 +71,8 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         self._then: dict[int, Callable[[Ended], None]] = {}
         self._ages: Timer | None = None
         self._asked_to_leave = 0.0
+        self._opening = 0
+        self._held: list[Key] = []
         self.set_keymap({name: key for name, key in keys.items() if name != "answer"})
 
     def post(self, value: Any) -> None:
@@ -86,7 +92,8 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     @property
     def page(self) -> Page | None:
         """The screen in front."""
-        return self.screen if isinstance(self.screen, Page) else None
+        front = self.screen_stack[-1:]  # empty while the program ends
+        return front[0] if front and isinstance(front[0], Page) else None
 
     def on_posted(self, message: Posted) -> None:
         """Take a value from a thread."""
@@ -130,13 +137,13 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         """
         work = self.works.tasks(words, job, tuple(tasks))
         if then is not None:
-            self._then[work.id] = lambda ended: self._say(then(ended.result))
+            self._then[work.id] = lambda ended: None if ended.error else self._say(then(ended.result))
         self.learn(Begun(tuple(tasks), words))
 
     def read(self, words: str, job: Callable[[Callable[[str], None]], Any], then: Callable[[Any], Any]) -> None:
         """Have something read in a thread, and pass it on; an error is shown."""
         work = self.works.start(words, job)
-        self._then[work.id] = lambda ended: then(ended.result)
+        self._then[work.id] = lambda ended: None if ended.error else then(ended.result)
 
     def _ended(self, ended: Ended) -> None:
         then = self._then.pop(ended.work.id, None)
@@ -144,7 +151,7 @@ class TerokApp(App[list[str]], inherit_bindings=False):
             self.learn(Settled(ended.work.tasks))
         if ended.error:
             self._say(f"{ended.work.words}: {ended.error}", hint=ended.hint, error=True)
-        elif then is not None:
+        if then is not None:
             then(ended)
 
     def _say(self, text: str | None, *, hint: str = "", error: bool = False) -> None:
@@ -156,7 +163,37 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     def open_page(self, name: str, **values: Any) -> None:
         """Open a screen of the table; its module is imported in a thread."""
         page = next(page for page in PAGES if page.name == name)
-        self.read(f"opening {name}", lambda _: opened(page.screen), lambda made: self.push_screen(made(**values)))
+        self._opening += 1
+
+        def show(ended: Ended) -> None:
+            if ended.error:
+                self._opening -= 1
+                self._held.clear()
+                return
+            screen = ended.result(**values)
+            self.push_screen(screen)
+            screen.call_after_refresh(self._press_again)
+
+        self._then[self.works.start(f"opening {name}", lambda _: opened(page.screen)).id] = show
+
+    def on_key(self, event: Key) -> None:
+        """Give keys that were typed ahead to whom they are meant for: a screen that comes, or a line to write in.
+
+        They come here when nobody before has taken them, and would be actions of the screen that was there then.
+        """
+        if self._opening:
+            self._held.append(event)
+            event.prevent_default()
+        elif self.page is not None and self.page.take(event):
+            event.prevent_default()
+
+    def _press_again(self) -> None:
+        if self.page is not None:
+            self.page.focus_body()
+        self._opening -= 1
+        held, self._held = self._held, []
+        for event in held:
+            self.post_message(Key(event.key, event.character))
 
     def run_verb(self, *words: str) -> None:
         """Show what a command of terok says."""

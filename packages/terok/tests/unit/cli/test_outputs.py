@@ -36,6 +36,7 @@ SKIPPED = {"sandbox clearance": "becomes a terminal program; `clearance list` is
 WITHOUT_PODMAN = """
 usage | usage --by day
 status | status -q | events | op log | task list | task list s:done | task list --all | task show a2
+task timeline a2 | task timeline b2 --kind run | task timeline b2 --export otlp | task timeline b2 --export sarif
 task status a2 | task why b2 | task followup a2 --list | task audit a2 | task wait b2 | task rename c2 older-fox
 task diff b2 | task new web "Fix it" | review | review b2 | review brave-elk | reject b2 -m no | project list
 race run web "Fix it" -n 2 --check true | race list | race show try | race show gone | race stop try | race delete gone

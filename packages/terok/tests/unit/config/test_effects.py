@@ -225,6 +225,11 @@ EFFECTS: dict[str, Effect] = {
         for whose in ("task", "project")
         for limit in ("cost_usd", "tokens", "requests", "bytes", "wall_seconds")
     },
+    **{
+        f"budget.day.{limit}": Effect(7, 7, sandbox(f"budget.day.{limit}"))
+        for limit in ("cost_usd", "tokens", "requests", "bytes")
+    },
+    "vault.prices": Effect("/a/prices.json", "/a/prices.json", sandbox("own_prices")),
     "budget.on_limit": Effect("hold", "hold", sandbox("budget.on_limit")),
     "credentials.set": Effect("work", "work", request("credential_set")),
     "credentials.ssh_keys": Effect(True, "web", request("ssh_scope")),

@@ -11,9 +11,10 @@ from terok.controller import following
 from terok.controller.following import Follower
 from terok.integrations.sandbox import Activity
 from terok.model.facts import Process, Silence
+from terok.model.money import NEARLY
 from terok.model.task import Task
 from terok.store import Store
-from terok_sandbox import Inside, Life, ModelCall, Push, UsageFact
+from terok_sandbox import BudgetFact, Inside, Life, ModelCall, Push, UsageFact
 from terok_sandbox.activity.state import Part
 
 TASK = "a3bcdefg"
@@ -102,6 +103,33 @@ async def test_a_worker_that_stays_away_is_doubt_one_that_comes_back_is_not(
     await feed.snapshots.put(snapshot(task.started))
     await until(lambda: store.task(TASK).word == "waiting")
     running.cancel()
+
+
+async def test_a_budget_that_is_nearly_used_is_told_once(store: Store) -> None:
+    with store.write() as writer:
+        writer.add_task(Task("b3bcdefg", "web", "m", "demo", "interactive", writer.at), {})
+        writer.begin("b3bcdefg", "d")
+
+    def near(whose: str, most: float = 5.0, at: float = 1000.0, state: str = "near") -> BudgetFact:
+        return BudgetFact(at=at, whose=whose, limit="cost_usd", used=4.1, most=most, state=state)  # type: ignore[arg-type]
+
+    def told() -> list[tuple[str, str, float]]:
+        found = store.events_after(0, kind=NEARLY)
+        return [(event.task, event.data["whose"], event.data["most"]) for event in found]
+
+    for _ in range(2):  # also of a controller after this one
+        followers = [Follower(store, Feed(), store.task(task), lambda: None) for task in (TASK, "b3bcdefg")]
+        for follower in followers * 2:
+            facts = (near("task"), near("project"), near("day"), near("day", state="holds"))
+            follower._take(snapshot(1.0, *facts[:3]))
+            follower._take(snapshot(1.0, facts[3]))
+    expected = [(TASK, "task", 5.0), (TASK, "project", 5.0), (TASK, "day", 5.0), ("b3bcdefg", "task", 5.0)]
+    assert told() == expected
+    followers[1]._take(snapshot(1.0, near("project", 9.0), near("day", at=1000.0 + 86_400)))
+    assert told() == [*expected, ("b3bcdefg", "project", 9.0), ("b3bcdefg", "day", 5.0)], "raised, and the next day"
+    with store.write() as writer:
+        writer.forget_task("b3bcdefg")
+    assert store.setting(f"nearly/task/{TASK}/cost_usd") and not store.setting("nearly/task/b3bcdefg/cost_usd")
 
 
 async def until(condition: object) -> None:

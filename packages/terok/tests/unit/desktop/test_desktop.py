@@ -20,6 +20,7 @@ from terok.desktop.bubbles import Bubbles
 from terok.desktop.notices import Notice, notice_of, terminal_notice
 from terok.model.claims import Claim
 from terok.model.facts import Process
+from terok.model.money import NEARLY
 from terok.model.task import Event, Task
 from terok.store import Store
 
@@ -51,6 +52,17 @@ def changed(was: str, word: str) -> Event:
 )
 def test_which_changes_are_told(event: Event, task: Task, told: bool) -> None:
     assert (notice_of(event, task, STATES) is not None) is told
+
+
+def test_a_budget_that_is_nearly_used_is_told_in_its_words() -> None:
+    event = Event(1, AT, TASK.id, NEARLY, {"whose": "project", "limit": "cost_usd", "used": 4.1, "most": 5})
+    notice = notice_of(event, TASK, STATES)
+    assert notice is not None and not notice.urgent
+    assert (notice.summary, notice.body) == ("web/fix-auth: budget nearly used", "$4.10 of $5.00 of the project used")
+    assert notice_of(event, TASK, frozenset(("failed",))) is None
+    tokens = event._replace(data={"whose": "day", "limit": "tokens", "used": 81_000, "most": 1e5})
+    told = notice_of(tokens, TASK, frozenset(("budget",)))
+    assert told is not None and told.body == "81,000 of 100,000 tokens of the day used"
 
 
 @given(st.text())

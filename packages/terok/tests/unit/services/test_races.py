@@ -192,6 +192,37 @@ def test_attempts_are_compared_by_what_they_brought(races: Races, tasks: Tasks, 
         races.difference(race, "1", "5")
 
 
+def test_an_attempt_that_cannot_be_started_ends_no_other_and_says_why(
+    races: Races, tasks: Tasks, engine: PlainEngine
+) -> None:
+    race = races.run("web", "x", DEMO)
+
+    def refuse(step: str) -> None:
+        if step == "start":
+            engine.before = lambda step: None
+            raise TaskError("there is no key for it")
+
+    engine.before = refuse
+    with pytest.raises(TaskError):
+        tasks.start(members(races, race)[0].id)
+    assert [one.word for one in members(races, race)] == ["failed", "queued", "queued"]
+    assert by_number(races, race)[1].reason == "could not be started: there is no key for it"
+
+
+def test_starting_the_kept_one_does_not_forget_how_to_take_it_back(
+    races: Races, tasks: Tasks, judged: Race, engine: PlainEngine
+) -> None:
+    """The keeping was killed before its end; the person goes on with the attempt meanwhile."""
+    one, _, three = members(races, judged)
+    engine.end(three.container)
+    tasks.record_exit(three, 0)
+    assert in_child(partial(die_at, engine, 1, Races.keep, one)) == 9
+    tasks.restart(tasks.store.task(one.id))
+    assert tasks.operations.log()[0].state == "open"
+    assert tasks.operations.finish() == []
+    assert [row.fate for _, row in sorted(by_number(races, judged).items())] == ["here", "archived", "archived"]
+
+
 def test_a_gate_that_cannot_be_read_is_not_an_attempt_without_work(
     races: Races, tasks: Tasks, engine: PlainEngine
 ) -> None:

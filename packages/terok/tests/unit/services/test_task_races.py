@@ -370,3 +370,21 @@ def test_a_clock_that_was_set_back_makes_no_run_longer_and_hides_no_start(
     monkeypatch.setattr(time, "time", lambda: now - 18000)
     tasks.recover()
     assert (tasks.store.task(task.id).word, tasks.store.task(task.id).process) == ("working", "up")
+
+
+def test_no_stop_and_no_archiving_takes_a_deleted_task_out_of_the_trash(tasks: Tasks, engine: PlainEngine) -> None:
+    task = finished(tasks)
+    at_step(engine, "save_output", lambda: refused(lambda: another(engine).stop(task)))
+    tasks.delete(task)
+    refused(lambda: tasks.archive(task))
+    with tasks.store.write() as writer:  # killed between the record and the first step
+        writer.record_operation("task archive", task.id, "x", {"kind": "task.archive", "task": task.id})
+    assert tasks.operations.finish() == []
+    assert [one.state for one in tasks.operations.log()] == ["undone", "undone", "done"]
+    tasks.restore(tasks.find(task.id, trashed=True))
+    assert tasks.directory(task).exists()
+
+
+def refused(act: Callable[[], object]) -> None:
+    with pytest.raises(UsageError, match="is deleted"):
+        act()

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terok.errors import BadRequestError
 from terok.stub import anthropic
-from terok.stub.script import Conversation, Text, ToolCall
+from terok.stub.script import Charge, Conversation, Text, ToolCall
 from terok.stub.tools import OfferedTool
 
-CONVERSATION = Conversation("claude-x", stream=True, size=400)
+CONVERSATION = Conversation("claude-x", stream=True, size=400, charge=Charge(100, 7))
 CALL = ToolCall("call_terok_000", OfferedTool("Bash"), "ls", {"command": "echo 'a long command with ünicode'"})
 VALUES = st.recursive(
     st.none() | st.booleans() | st.text(max_size=8) | st.sampled_from(["tool_result", "text"]),

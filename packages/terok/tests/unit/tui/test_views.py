@@ -124,6 +124,8 @@ def test_the_cursor_stops_at_tasks_and_folded_groups_and_stays_with_its_task():
     view = inbox(known, place, NOW)
     later = after(Changed((task("question", 1),)), known)
     assert inbox(later, place, NOW, before=view.items).chosen.key == "a0000001"
+    only = Place(at="a0000001", filter="name:name-3")
+    assert inbox(known, only, NOW, before=view.items).chosen.key == "a0000003"
     gone = after(Changed((), frozenset(("a0000001",))), known)
     assert inbox(gone, place, NOW, before=view.items).chosen.key == "a0000002"
 

@@ -26,8 +26,9 @@ def intricate(text: bytes) -> bool:
 class Usage:
     """Tokens of one exchange. `input` excludes what was read from or written to the vendor's prompt cache.
 
-    `cache_write` are tokens kept for the usual time, `cache_write_1h` for an hour. `tier` is the service tier that was
-    used, `searches` how often the vendor looked into the web. `final` says that the vendor has finished counting.
+    `cache_write` are tokens kept for the usual time, `cache_write_1h` for an hour. `reasoning` is the part of `output`
+    that was thought and not said, as far as the vendor tells. `tier` is the service tier that was used, `searches` how
+    often the vendor looked into the web. `final` says that the vendor has finished counting.
     """
 
     model: str = ""
@@ -39,6 +40,7 @@ class Usage:
     tier: str = ""
     searches: int = 0
     final: bool = False
+    reasoning: int = 0
 
     @property
     def tokens(self) -> int:
@@ -92,13 +94,15 @@ def _anthropic(known: Usage, usage: dict[str, Any]) -> Usage:
 def _gemini(known: Usage, holder: dict[str, Any]) -> Usage:
     usage = holder["usageMetadata"]
     counted = _inclusive(known, usage, "promptTokenCount", "candidatesTokenCount", usage, "cachedContentTokenCount")
-    made = _count(usage, "candidatesTokenCount", 0) + _count(usage, "thoughtsTokenCount", 0)
+    thought = _count(usage, "thoughtsTokenCount", 0)
+    made = _count(usage, "candidatesTokenCount", 0) + thought
     candidates = holder.get("candidates")
     ends = isinstance(candidates, list) and any(isinstance(one, dict) and "finishReason" in one for one in candidates)
     return replace(
         counted,
         input=counted.input + _count(usage, "toolUsePromptTokenCount", 0),
         output=made or known.output,
+        reasoning=thought or known.reasoning,
         final=ends or known.final,
     )
 
@@ -116,7 +120,16 @@ def _inclusive(
         cached = min(_count(details, read, 0), asked)
         written = min(_count(details, "cache_write_tokens", 0), asked - cached)
     output = max(_count(usage, made, known.output), _count(usage, "total_tokens", 0) - asked)
-    return replace(known, input=asked - cached - written, cache_read=cached, cache_write=written, output=output)
+    more = usage.get("completion_tokens_details", usage.get("output_tokens_details"))
+    thought = min(_count(more, "reasoning_tokens", known.reasoning), output) if isinstance(more, dict) else 0
+    return replace(
+        known,
+        input=asked - cached - written,
+        cache_read=cached,
+        cache_write=written,
+        output=output,
+        reasoning=thought or known.reasoning,
+    )
 
 
 def _tier(holder: dict[str, Any], usage: dict[str, Any]) -> str:

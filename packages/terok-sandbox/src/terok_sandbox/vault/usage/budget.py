@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from terok_util import TerokError
 
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.facts import BudgetFact, BudgetState, Fact
-from terok_sandbox.values.limits import Limits
+from terok_sandbox.values.limits import Limits, Whose
 from terok_sandbox.vault.errors import BudgetError
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.usage.decisions import FINISH_SECONDS, IDLE_SECONDS, DecisionFile, Decisions
-from terok_sandbox.vault.usage.journal import NANO, Totals
+from terok_sandbox.vault.usage.journal import shared_dir
+from terok_sandbox.vault.usage.rows import NANO, Totals
 
 MAX_WAITING: Final = 64
 """Calls that wait at once; further ones are asked to come back."""
@@ -28,7 +30,10 @@ RECHECK_SECONDS: Final = 2.0
 USED_UP: Final = "budget_exceeded"
 BUSY: Final = "budget_busy"
 
-Standing = tuple[str, Limits, Totals]
+NEAR: Final = 0.8
+"""Part of a limit from which on a person is warned."""
+
+Standing = tuple[Whose, Limits, Totals]
 """Whose limits, the limits, and what is used of them."""
 
 
@@ -41,11 +46,16 @@ class TaskBudget:
         self._wiring = wiring
         self._tell = tell
         self._clock = clock
-        self._files = {
-            "task": DecisionFile(wiring.journal.with_suffix(".budget.json"), wiring.task),
+        self._files: dict[Whose, DecisionFile] = {
+            "task": DecisionFile(wiring.journal.with_suffix(".budget.json"), lambda: wiring.task),
             "project": DecisionFile(wiring.journal.with_name("_project.budget.json")),
+            "day": DecisionFile(shared_dir(wiring.journal) / "day.budget.json", self._today),
         }
-        self._configured = {"task": wiring.task_limits, "project": wiring.project_limits}
+        self._configured: dict[Whose, Limits] = {
+            "task": wiring.task_limits,
+            "project": wiring.project_limits,
+            "day": wiring.day_limits,
+        }
         self._told: dict[tuple[str, str], BudgetFact] = {}
         self._changed = asyncio.Event()
         self._waiting = 0
@@ -53,8 +63,13 @@ class TaskBudget:
         self.under_way = 0
         self.held = 0
         """Calls that wait for a person."""
-        self.limits: tuple[tuple[str, Limits], ...] = ()
+        self.limits: tuple[tuple[Whose, Limits], ...] = ()
         self.refresh()
+
+    @property
+    def troubled(self) -> bool:
+        """Whether it was told last of a limit that is reached."""
+        return any(fact.state in ("holds", "refuses") for fact in self._told.values())
 
     @property
     def limited(self) -> bool:
@@ -101,7 +116,7 @@ class TaskBudget:
         left = WAIT_SECONDS - (time.monotonic() - since)
         if left <= 0 or self._waiting >= MAX_WAITING:
             return refusal.later or refusal
-        shared = self._configured["project"].any
+        shared = self._configured["project"].any or self._configured["day"].any
         changed = self._changed
         self._waiting += 1
         self.held += held
@@ -124,13 +139,14 @@ class TaskBudget:
 
         `record` is called in front of that, for a decision that can be carried out.
         """
-        file = self._files.get(whose if answer == "raise" else "task")
-        if file is None:
-            raise BudgetError(f"{whose!r} has no budget", hint="it is that of the task or of the project")
+        owner = next((one for one in self._files if one == (whose if answer == "raise" else "task")), None)
+        if owner is None:
+            raise BudgetError(f"{whose!r} has no budget", hint="it is that of the task, the project or the day")
+        file = self._files[owner]
         decided = file.read()
         match answer:
             case "raise":
-                decided = decided.raise_limit(self._configured[whose], limit, most)
+                decided = decided.raise_limit(self._configured[owner], limit, most)
             case "finish":
                 decided = Decisions(decided.raised, finish_until=self._clock() + FINISH_SECONDS)
             case "stop":
@@ -140,7 +156,7 @@ class TaskBudget:
         record()
         try:
             file.write(decided)
-            if answer == "raise" and whose == "project":  # which ends what was decided for this task meanwhile
+            if answer == "raise" and owner != "task":  # which ends what was decided for this task meanwhile
                 self._files["task"].write(Decisions(self._files["task"].read().raised))
         except (OSError, TerokError) as error:
             raise BudgetError(f"the decision cannot be kept: {error}", hint="free some disk space") from error
@@ -167,15 +183,19 @@ class TaskBudget:
                 if most is None:
                     continue
                 reached = amount >= most
+                room: BudgetState = "near" if amount >= most * NEAR else "room"
                 yield BudgetFact(
                     at=now,
-                    whose="task" if whose == "task" else "project",
+                    whose=whose,
                     limit=name,
                     used=amount,
                     most=float(most),
-                    state=over if reached else "room",
+                    state=over if reached else room,
                     held=self.held if reached else 0,
                 )
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
 
     @property
     def holds(self) -> bool:

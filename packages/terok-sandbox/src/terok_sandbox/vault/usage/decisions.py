@@ -6,7 +6,7 @@ Raising a limit replaces the one it named: where a configuration sets another on
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -76,12 +76,15 @@ def parse_decisions(document: Any) -> Decisions:
 
 
 class DecisionFile:
-    """The decisions about one task, or one project, as they stand on disk now; another broker may write them too."""
+    """The decisions about one task, project or day, as they stand on disk now; another broker may write them too.
 
-    def __init__(self, path: Path, task: str = "") -> None:
+    Those about another `subject` (a task, a day) than the present one no longer hold.
+    """
+
+    def __init__(self, path: Path, subject: Callable[[], str] = lambda: "") -> None:
         self._path = path
-        self._task = task
-        self._stamp: tuple[int, int] | None = None
+        self._subject = subject
+        self._stamp: tuple[int, int, str] | None = None
         self._decisions = Decisions()
 
     def read(self) -> Decisions:
@@ -91,14 +94,14 @@ class DecisionFile:
         except OSError:
             self._stamp, self._decisions = None, Decisions()
             return self._decisions
-        if (stamp := (status.st_mtime_ns, status.st_ino)) != self._stamp:
+        if (stamp := (status.st_mtime_ns, status.st_ino, self._subject())) != self._stamp:
             self._stamp, self._decisions = stamp, self._parsed()
         return self._decisions
 
     def write(self, decisions: Decisions) -> None:
         """Put `decisions` in force; OSError or TerokError when they cannot be kept."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_write(self._path, json.dumps({"task": self._task, **decisions.to_json()}) + "\n", mode=0o600)
+        atomic_write(self._path, json.dumps({"task": self._subject(), **decisions.to_json()}) + "\n", mode=0o600)
         self._stamp = None
 
     def _parsed(self) -> Decisions:
@@ -106,6 +109,6 @@ class DecisionFile:
             document = json_object(read_private(self._path, _MAX_FILE))
         except OSError:
             return Decisions()
-        if document is None or document.get("task") != self._task:
+        if document is None or document.get("task") != self._subject():
             return Decisions()
         return parse_decisions(document)

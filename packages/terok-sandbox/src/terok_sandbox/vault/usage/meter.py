@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
+
+from terok_util import FileLock, LockTimeout, TerokError, ensure_dir
 
 from terok_sandbox.audit import timestamp
 from terok_sandbox.errors import AuditError
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.facts import Fact, fact_to_json
-from terok_sandbox.values.limits import Limits
+from terok_sandbox.values.limits import Limits, Whose
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route
-from terok_sandbox.vault.store import Billing
 from terok_sandbox.vault.usage.answers import Usage
 from terok_sandbox.vault.usage.budget import TaskBudget, decision_of
-from terok_sandbox.vault.usage.journal import TOKENS, Totals, UsageJournal, reached
-from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
+from terok_sandbox.vault.usage.journal import UsageJournal, reached, shared_dir
+from terok_sandbox.vault.usage.observation import NO_ORIGIN, Attempts, Entry, Observation, ObservedRequest, Origin
+from terok_sandbox.vault.usage.over_budget import budget_refusal
 from terok_sandbox.vault.usage.prices import load_prices
 from terok_sandbox.vault.usage.request_estimate import RequestEstimate, is_inference, is_unpriced
+from terok_sandbox.vault.usage.rows import TOKENS, Totals
 from terok_sandbox.vault.usage.telling import Telling
 
 _log = logging.getLogger(__name__)
 
-NO_RETRY: Final = (("x-should-retry", "false"),)
-LATER: Final = (("Retry-After", "2"),)
 MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes of documents kept until they are whole, all requests together; of one for which there is no room only its
 size is known."""
 MAX_UNWRITTEN: Final = 1000
 """Exchanges kept for a journal that cannot be written."""
-_ERROR_FORMS: Final = Path(__file__).with_name("error-forms.json")
+TURN_SECONDS: Final = 0.05
+"""How long a broker waits for its turn: each takes well below a millisecond."""
+_TURNS: Final = "turns.lock"
 _UNPRICED: Final = VaultRefusal(
     403,
     "unpriced_request",
@@ -77,6 +78,8 @@ class UsageMeter:
         self._limited = self.budget.limited
         self._costs = any(one.cost_usd is not None for one in limits)
         self._counts_bytes = any(one.bytes is not None for one in limits)
+        self._reach: Whose = "day" if wiring.day_limits.any else "project" if wiring.project_limits.any else "task"
+        self.attempts = Attempts()
         self.in_flight = 0
         """Requests under way that no row counts yet."""
         self.moved = 0
@@ -121,12 +124,12 @@ class UsageMeter:
     def refresh(self) -> None:
         """Look at what is used and decided, and tell it."""
         try:
-            self._journal.refresh(project=self._wiring.project_limits.any)
+            self._journal.refresh(self._reach)
         except AuditError as error:
             _log.error("the usage cannot be looked at: %s", error.message)
         self.budget.refresh()
         journal = self._journal
-        self.facts.used(journal.task_totals, known=journal.cost_known, plan=journal.plan_cost)
+        self.facts.used(journal.used["task"], known=journal.cost_known, plan=journal.plan_cost)
         self.tell_budget()
 
     def decide(self, request: dict[str, Any], record: Callable[..., None] = lambda **_: None) -> dict[str, Any]:
@@ -155,7 +158,7 @@ class UsageMeter:
         if not self._limited:
             return None
         try:
-            self._journal.refresh(project=self._wiring.project_limits.any)
+            self._journal.refresh(self._reach)
         except AuditError as error:
             _log.error("the budget cannot be looked at: %s", error.message)
         self.budget.refresh()
@@ -179,19 +182,44 @@ class UsageMeter:
         return self.overrun(route)
 
     def release(
-        self, route: Route, wanted: RequestEstimate, billing: Billing = "metered"
+        self, route: Route, wanted: RequestEstimate, origin: Origin = NO_ORIGIN, attempt: int = 0
     ) -> ObservedRequest | VaultRefusal:
-        """Write a request down with the most it may use; it must not leave if that is refused."""
+        """Write a request down with the most it may use; it must not leave if that is refused.
+
+        Under a limit that several containers share their brokers do this one after the other, so that each sees what
+        the others have released.
+        """
         if self._costs and wanted.background:
             return _UNPRICED
+        try:
+            with self._turn():
+                return self._release(route, wanted, origin, attempt)
+        except LockTimeout:
+            return budget_refusal(route, "other containers ask in the same moment; try again", later=True)
+        except (TerokError, OSError) as error:
+            _log.error("what others use cannot be looked at: %s", error)
+            hint = error.hint if isinstance(error, TerokError) else None
+            return VaultRefusal(503, "usage_unavailable", str(error), hint)
+
+    def _turn(self) -> AbstractContextManager[object]:
+        if self._reach == "task":
+            return nullcontext()
+        return FileLock(ensure_dir(shared_dir(self._wiring.journal)) / _TURNS, TURN_SECONDS)
+
+    def _release(
+        self, route: Route, wanted: RequestEstimate, origin: Origin, attempt: int
+    ) -> ObservedRequest | VaultRefusal:
         usage, cost, known = wanted.dearest(self._prices, route.provider)
         if self._limited and (
             refusal := self._used_up(route, ongoing=True) or self._crowded(route, Totals(0, usage.tokens, 0, cost))
         ):
             return refusal
-        number = next(self._numbers)
-        row = {"id": number, "pending_tokens": usage.tokens, "pending_nano": cost, "billing": billing}
-        self._unwritten.append({**self._head(route.provider, usage.model, priced=known), **row})
+        opened = ObservedRequest(
+            next(self._numbers), wanted, usage, self.clock(), attempt, self.attempts.before(attempt)
+        )
+        head = self._head(route.provider, usage.model, origin, opened.retry, priced=known)
+        row = {"id": opened.number, "pending_tokens": usage.tokens, "pending_nano": cost}
+        self._unwritten.append({**head, **row})
         try:
             self._write()
         except AuditError as error:
@@ -200,17 +228,16 @@ class UsageMeter:
                 return VaultRefusal(503, "usage_unavailable", error.message, error.hint)
             _log.error("usage is not written down yet: %s", error.message)
         self.facts.requests += 1
-        return ObservedRequest(number, wanted, usage, self.clock())
+        return opened
 
-    def observe(self, route: Route, method: str, path: str, billing: Billing = "metered") -> Observation:
+    def observe(self, route: Route, method: str, path: str, origin: Origin = NO_ORIGIN) -> Observation:
         """Return the observer of a request that goes out."""
-        return Observation(self, route, method, path, billing)
+        return Observation(self, route, method, path, origin)
 
-    def _state(self) -> list[tuple[str, Limits, Totals, Totals]]:
-        """Return for task and project their limits, their usage, and the most that requests under way may add."""
-        used = (self._journal.task_totals, self._journal.project_totals)
-        pending = (self._journal.task_pending, self._journal.project_pending)
-        return [(whose, limits, used[at], pending[at]) for at, (whose, limits) in enumerate(self.budget.limits)]
+    def _state(self) -> list[tuple[Whose, Limits, Totals, Totals]]:
+        """Return whose limits there are, their usage, and the most that requests under way may add."""
+        used, pending = self._journal.used, self._journal.pending
+        return [(whose, limits, used[whose], pending[whose]) for whose, limits in self.budget.limits]
 
     def _room(self) -> int:
         return min(limits.bytes - used.bytes for _, limits, used, _ in self._state() if limits.bytes is not None)
@@ -218,7 +245,7 @@ class UsageMeter:
     def _used_up(self, route: Route, *, ongoing: bool = False) -> VaultRefusal | None:
         try:
             self._write()
-            self._journal.refresh(project=self._wiring.project_limits.any)
+            self._journal.refresh(self._reach)
         except AuditError as error:
             return VaultRefusal(503, "usage_unavailable", error.message, error.hint)
         self.budget.refresh()
@@ -231,6 +258,8 @@ class UsageMeter:
                 if not self.budget.holds:  # else it is told when the request waits
                     self.tell_budget()
                 return budget_refusal(route, f"the budget of this {whose} is used up: {words}")
+        if self.budget.troubled:  # a limit was raised elsewhere, or its day is over
+            self.tell_budget()
         return None
 
     def _crowded(self, route: Route, wanted: Totals) -> VaultRefusal | None:
@@ -242,31 +271,47 @@ class UsageMeter:
                 return budget_refusal(route, text, later=True)
         return None
 
-    def record(self, provider: str, usage: Usage, *, status: int, estimated: bool, **extra: Any) -> None:
+    def record(self, provider: str, usage: Usage, entry: Entry, **extra: Any) -> None:
         """Write down what was used."""
         cost, known = self._prices.cost(usage, provider) if usage.tokens else (0, True)
-        self._unwritten.append(
-            {
-                **self._head(provider, usage.model, priced=known),
-                **{kind: getattr(usage, kind) for kind in TOKENS},
-                "cost_nano": cost,
-                "status": status,
-                **({"tier": usage.tier} if usage.tier else {}),
-                **({"estimated": True} if estimated else {}),
-                **extra,
-            }
-        )
+        opened, origin = entry.opened, entry.origin
+        # A refusal does not name the model that was asked for.
+        model = usage.model or ("" if opened is None or usage.tokens else opened.usage.model)
+        row = self._head(provider, model, origin, 0 if opened is None else opened.retry, priced=known)
+        row |= {kind: getattr(usage, kind) for kind in TOKENS}
+        row |= {"cost_nano": cost, "status": entry.status, "duration_ms": round(entry.seconds * 1000)}
+        row |= {} if opened is None else {"settles": opened.number}
+        row |= {name: value for name in ("reasoning", "searches", "tier") if (value := getattr(usage, name))}
+        row |= {"price": self._prices.version(usage.model)} if usage.tokens and known else {}
+        row |= {"estimated": True} if entry.estimated else {}
+        row |= {"outcome": entry.outcome} if entry.outcome not in ("", "complete") else {}
+        self._unwritten.append(row | extra)
         moved = extra.get("sent", 0) + extra.get("received", 0)
-        used = Totals("settles" not in extra, usage.tokens, moved, cost)
-        self.facts.use(used, known=known and "price_assumed" not in extra, plan=extra.get("billing") == "plan")
+        used = Totals(opened is None, usage.tokens, moved, cost)
+        self.facts.use(used, known=known and "price_assumed" not in extra, plan=origin.billing == "plan")
         try:
             self._write()
         except AuditError as error:
             _log.error("usage is not written down yet: %s", error.message)
+        else:
+            self._warn()
 
-    def _head(self, provider: str, model: str, *, priced: bool) -> dict[str, Any]:
+    def _warn(self) -> None:
+        """Tell when a limit is nearly reached."""
+        if self._limited:
+            try:
+                self._journal.refresh(self._reach)
+            except AuditError as error:
+                _log.error("the budget cannot be looked at: %s", error.message)
+            else:
+                self.tell_budget()
+
+    def _head(self, provider: str, model: str, origin: Origin, retry: int, *, priced: bool) -> dict[str, Any]:
         """Return how each row begins."""
-        row = {"time": timestamp(), "container": self._container, "provider": provider, "model": model}
+        row: dict[str, Any] = {"time": timestamp(), "container": self._container, "provider": provider, "model": model}
+        row |= {"billing": origin.billing, "credential_set": origin.credential_set}
+        row |= {"audit": origin.audit} if origin.audit else {}
+        row |= {"retry": retry} if retry else {}
         return row if priced else {**row, "price_assumed": True}
 
     def _write(self) -> None:
@@ -274,28 +319,3 @@ class UsageMeter:
         while self._unwritten:
             self._journal.append(self._unwritten[0])
             self._unwritten.popleft()
-
-
-def budget_refusal(route: Route, message: str, *, later: bool = False) -> VaultRefusal:
-    """Return a 429 in the error form of the route's vendor; its clients are told whether trying again is of use."""
-    hint = "raise the limit with `terok-sandbox budget`, or in the `budget:` section of the configuration"
-    text = f"{message} ({hint})"
-    document = _error_document(f"{route.provider} {route.upstream.origin}", text, later=later)
-    if later:
-        return VaultRefusal(429, "budget_busy", message, hint, document=document, headers=LATER)
-    back = budget_refusal(route, message, later=True)
-    return VaultRefusal(429, "budget_exceeded", message, hint, document=document, headers=NO_RETRY, later=back)
-
-
-def _error_document(vendor: str, text: str, *, later: bool) -> dict[str, Any]:
-    """Return an error in the form of a vendor's API, or of the API that most others speak."""
-    forms = _error_forms()
-    form = next((form for name, form in forms.items() if name in vendor), forms["*"])
-    error = form["later" if later else "over"]["error"] | {"message": text}
-    return {**form["later" if later else "over"], "error": error}
-
-
-@cache
-def _error_forms() -> dict[str, Any]:
-    forms: dict[str, Any] = json.loads(_ERROR_FORMS.read_bytes())
-    return forms

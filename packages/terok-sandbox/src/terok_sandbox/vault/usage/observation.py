@@ -22,6 +22,8 @@ from terok_sandbox.vault.usage.telling import LIMITED, LimitAnswer, Telling
 
 TOKENS_PER_SECOND: Final = 500
 """Upper bound of a model's hidden reasoning while its answer is under way."""
+MAX_ATTEMPTS: Final = 256
+"""Failed requests of which a retry is recognized."""
 NEVER_LEFT: Final = {
     *("upstream_name", "upstream_refused", "upstream_unreachable"),
     *("upstream_connect_timeout", "upstream_tls", "upstream_proxy"),
@@ -30,13 +32,64 @@ NEVER_LEFT: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Knowledge of the vault about a request beside its path: what pays for it, and where else it is written down.
+
+    `audit` is its number in the credential audit.
+    """
+
+    billing: Billing = "metered"
+    credential_set: str = "default"
+    audit: str = ""
+
+
+NO_ORIGIN: Final = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedRequest:
-    """A request that was written down before it left: its number there, what it asked for, and when that was."""
+    """A request that was written down before it left: its number there, what it asked for, and when that was.
+
+    `attempt` recognizes its body when it is sent once more, `retry` says how often it had been sent in vain before.
+    """
 
     number: int
     asked: RequestEstimate
     usage: Usage
     at: float
+    attempt: int = 0
+    retry: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How one request has ended: `opened` if it was written down before it left, `seconds` how long it took."""
+
+    origin: Origin
+    opened: ObservedRequest | None
+    status: int
+    outcome: str
+    seconds: float
+    estimated: bool
+
+
+class Attempts:
+    """Requests that have failed, by their body: sent again, they are retries."""
+
+    def __init__(self) -> None:
+        self._failed: dict[int, int] = {}
+
+    def before(self, attempt: int) -> int:
+        """Return how often a request has been sent in vain."""
+        return self._failed.get(attempt, 0)
+
+    def ended(self, attempt: int, *, well: bool) -> None:
+        """Take note of how a request has ended."""
+        known = self._failed.pop(attempt, 0)
+        if not well:
+            self._failed[attempt] = known + 1
+            if len(self._failed) > MAX_ATTEMPTS:
+                del self._failed[next(iter(self._failed))]
 
 
 class _Account(Protocol):
@@ -47,21 +100,26 @@ class _Account(Protocol):
     moved: int
     held: int
     facts: Telling
+    attempts: Attempts
 
     @property
     def crammed(self) -> bool: ...
     def move(self, size: int, route: Route) -> VaultRefusal | None: ...
-    def release(self, route: Route, wanted: RequestEstimate, billing: Billing) -> ObservedRequest | VaultRefusal: ...
-    def record(self, provider: str, usage: Usage, *, status: int, estimated: bool, **extra: Any) -> None: ...
+    def release(
+        self, route: Route, wanted: RequestEstimate, origin: Origin, attempt: int
+    ) -> ObservedRequest | VaultRefusal: ...
+    def record(self, provider: str, usage: Usage, entry: Entry, **extra: Any) -> None: ...
 
 
 class Observation:
     """Follows one exchange. Of a WebSocket each message that asks for an answer is a request of its own."""
 
-    def __init__(self, meter: _Account, route: Route, method: str, path: str, billing: Billing = "metered") -> None:
+    def __init__(self, meter: _Account, route: Route, method: str, path: str, origin: Origin) -> None:
         self._meter = meter
         self.route = route
-        self._method, self._path, self._billing = method, path, billing
+        self._method, self._path, self._origin = method, path, origin
+        self._began = meter.clock()
+        self._attempt = 0
         self._billed = is_inference("POST", path)
         self._metered = self._billed and method == "POST"
         self._body: bytearray | None = bytearray()
@@ -88,6 +146,11 @@ class Observation:
                 self._hold(-len(self._body))
                 self._body = None
         return self._release() if last else None
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the provider has a request whose answer is not over, and which will say what it used."""
+        return bool(self._opened) and self._status != 101 and not self._opened[0].asked.background
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the answer's head."""
@@ -155,8 +218,10 @@ class Observation:
         if self._method != "POST" and not _wants_answer(body):
             return None
         # Whoever was held back may ask again, when its body is taken already.
-        self._wanted = self._wanted or estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
-        opened = self._meter.release(self.route, self._wanted, self._billing)
+        if self._wanted is None:
+            self._wanted = estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
+            self._attempt = hash((self.route.provider, self._path, body, self._size))
+        opened = self._meter.release(self.route, self._wanted, self._origin, self._attempt)
         if not isinstance(opened, ObservedRequest):
             return opened
         self._wanted = None
@@ -194,23 +259,28 @@ class Observation:
     def _settle(self, usage: Usage, *, estimated: bool) -> None:
         """Write down one answer of a WebSocket."""
         opened = self._opened.pop(0) if self._opened else None
-        extra: dict[str, Any] = {"billing": self._billing}
-        if opened is not None:
-            extra["settles"] = opened.number
-        self._meter.record(self.route.provider, usage, status=101, estimated=estimated, **extra)
+        self._write(usage, 101, opened, estimated=estimated)
         self._unsaid = 0
         if opened is not None:
             self._meter.facts.ended(opened.number, 101, self._outcome or "complete")
 
     def _record(self, usage: Usage, sent: int, received: int, *, estimated: bool = False) -> None:
-        extra: dict[str, Any] = {"sent": sent, "received": received, "billing": self._billing}
-        if self._opened:
-            extra["settles"] = self._opened[0].number
-        if self.route.billed and is_unpriced(self._method, self._path):
-            extra["price_assumed"] = True
-        self._meter.record(self.route.provider, usage, status=self._status, estimated=estimated, **extra)
-        if self._opened:
-            self._meter.facts.ended(self._opened[0].number, self._status, self._outcome, self._limit)
+        opened = self._opened[0] if self._opened else None
+        unpriced = {"price_assumed": True} if self.route.billed and is_unpriced(self._method, self._path) else {}
+        self._write(usage, self._status, opened, estimated=estimated, sent=sent, received=received, **unpriced)
+        if opened is not None:
+            self._meter.facts.ended(opened.number, self._status, self._outcome, self._limit)
+
+    def _write(
+        self, usage: Usage, status: int, opened: ObservedRequest | None, *, estimated: bool, **extra: Any
+    ) -> None:
+        """Write down one request that is over."""
+        began = self._began if opened is None else opened.at
+        entry = Entry(self._origin, opened, status, self._outcome, self._meter.clock() - began, estimated=estimated)
+        if opened is not None and status != 101:
+            well = self._outcome in ("", "complete") and 200 <= status < 300
+            self._meter.attempts.ended(opened.attempt, well=well)
+        self._meter.record(self.route.provider, usage, entry, **extra)
 
     def _hold(self, change: int) -> None:
         self._meter.held += change

@@ -15,7 +15,7 @@ from terok_util import read_file
 
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.usage.answers import Usage
-from terok_sandbox.vault.usage.journal import NANO
+from terok_sandbox.vault.usage.rows import NANO
 
 TABLE: Final = Path(__file__).with_name("prices.json")
 _PACKAGED: Final = TABLE.read_bytes()  # with the module, so that all brokers share the fork server's
@@ -46,6 +46,7 @@ class Price:
     context: int = LARGEST_CONTEXT
     date: str = ""
     source: str = ""
+    own: bool = False
 
     def nano(self, usage: Usage) -> int:
         """Return billionths of a USD."""
@@ -93,6 +94,11 @@ class Prices:
             return price.nano(usage), True
         return self._dearest.get(vendor, self._dearest[""]).nano(usage), False
 
+    def version(self, model: str) -> str:
+        """Return which prices a model's is of: the date of the packaged table, `own`, or "" without one."""
+        price = self.find(model)
+        return "" if price is None else "own" if price.own else price.date
+
     def _search(self, model: str) -> Price | None:
         name = model.rpartition("/")[2]
         for spelled in dict.fromkeys((name, name.replace(".", "-"))):
@@ -130,14 +136,19 @@ def _packaged(entry: Mapping[str, Any], date: str, source: str) -> Price:
     )  # fmt: skip
 
 
-def load_prices(override: Path | None = None) -> Prices:
-    """Return the packaged table with the entries of the file `override`, if it exists; raises VaultError."""
+def load_prices(override: Path | None = None, *, required: bool = False) -> Prices:
+    """Return the packaged table with the entries of the file `override`; raises VaultError.
+
+    Unless it is `required`, the file need not exist.
+    """
     own: dict[str, Price] = {}
     if override is not None:
         try:
             own = _models(json.loads(read_file(override, MAX_FILE)), override)
-        except FileNotFoundError:
-            pass
+        except FileNotFoundError as error:
+            if required:
+                hint = "make it, or take `vault.prices` out of the configuration"
+                raise VaultError(f"{override}: there is no such file of prices", hint=hint) from error
         except (OSError, ValueError, RecursionError) as error:
             raise VaultError(f"{override}: cannot be read as JSON: {error}", hint=_HINT) from error
     return Prices(_PACKAGED, own)
@@ -160,7 +171,7 @@ def _price(model: str, entry: Any, source: Path) -> Price:
     for value in entry.values():
         if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
             raise VaultError(f"{source}: {model}: a price is a number from 0 on", hint=_HINT)
-    return Price(entry, date=said[0], source=said[1])
+    return Price(entry, date=said[0], source=said[1], own=True)
 
 
 _HINT = 'for instance {"models": {"my-model": {"input": 1.5, "output": 6}}}, in USD per million tokens'

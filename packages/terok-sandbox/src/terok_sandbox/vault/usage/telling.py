@@ -8,8 +8,8 @@ from typing import Final
 
 from terok_sandbox.values.facts import Fact, ModelCall, Provider, ProviderState, UsageFact
 from terok_sandbox.vault.usage.budget import TaskBudget
-from terok_sandbox.vault.usage.journal import NANO, Totals
 from terok_sandbox.vault.usage.limit_reset import MAX_BODY, reset_time
+from terok_sandbox.vault.usage.rows import NANO, Totals
 
 LIMITED: Final = 429
 _AUTH: Final = frozenset({"credential_missing", "credential_unusable", "sign_in_needed", "no_route"})
@@ -125,7 +125,7 @@ class Telling:
         self._bytes += more.bytes
         self._cost += more.cost
         self._plan += more.cost if plan else 0
-        self._known = self._known and known
+        self._known = self._known and (known or plan)
         if more.tokens:
             self._tell_usage(self._clock())
 

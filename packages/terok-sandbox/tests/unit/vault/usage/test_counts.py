@@ -44,8 +44,8 @@ WHOLE = [
     (RESPONSES, Usage("gpt-5-codex", 10, 7, 100)),
     (CHAT, Usage("gpt-4o-2024-08-06", 10, 7, 100)),
     (MISTRAL, Usage("devstral-small-2507", 10, 7)),
-    (GEMINI, Usage("gemini-2.5-pro", 10, 7, 100)),
-    ({"response": GEMINI}, Usage("gemini-2.5-pro", 10, 7, 100)),
+    (GEMINI, Usage("gemini-2.5-pro", 10, 7, 100, reasoning=4)),
+    ({"response": GEMINI}, Usage("gemini-2.5-pro", 10, 7, 100, reasoning=4)),
     (
         {
             "model": "claude-opus-5-5",

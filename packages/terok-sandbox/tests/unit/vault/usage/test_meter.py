@@ -19,11 +19,12 @@ from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.usage.answers import Usage
-from terok_sandbox.vault.usage.journal import Totals, UsageJournal, reached, read_usage
+from terok_sandbox.vault.usage.journal import UsageJournal, reached, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import NANO, TABLE, load_prices
 from terok_sandbox.vault.usage.request_estimate import RequestEstimate
+from terok_sandbox.vault.usage.rows import Totals
 
 ROUTES = parse_routes(json.dumps({n: {"upstream": f"https://api.{n}.com"} for n in ("anthropic", "openai")}).encode())
 ANSWER = {"type": "message", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 1000, "output_tokens": 2000}}
@@ -275,14 +276,14 @@ def test_torn_rows_and_parallel_writers(wiring: UsageWiring) -> None:
     with wiring.journal.open("ab") as file:
         file.write(b'{"task":"task1","input":1')
     journal = UsageJournal(wiring.journal, "task1")
-    journal.refresh(project=True)
-    assert journal.task_totals == Totals(600, 600, 0, 0) == journal.project_totals
+    journal.refresh("project")
+    assert journal.used["task"] == Totals(600, 600, 0, 0) == journal.used["project"]
     journal.append({"input": 5})
-    journal.refresh(project=True)
-    assert journal.task_totals.tokens == 605
+    journal.refresh("project")
+    assert journal.used["task"].tokens == 605
     fresh = UsageJournal(wiring.journal, "task1")
-    fresh.refresh(project=False)
-    assert fresh.task_totals == journal.task_totals
+    fresh.refresh("task")
+    assert fresh.used["task"] == journal.used["task"]
 
 
 def test_prices(tmp_path: Path, wiring: UsageWiring) -> None:
@@ -323,6 +324,8 @@ def test_what_a_price_depends_on() -> None:
 
 
 def test_own_prices(tmp_path: Path, wiring: UsageWiring) -> None:
+    with pytest.raises(VaultError, match="no such file of prices"):
+        load_prices(tmp_path / "prices.json", required=True)
     own = tmp_path / "prices.json"
     own.write_text('{"models": {"gpt-5": {"input": 1, "output": 2}}}')
     assert load_prices(own).cost(Usage("gpt-5", 1, 1, 1)) == (4000, True)

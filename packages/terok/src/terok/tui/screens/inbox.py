@@ -55,6 +55,10 @@ class InboxScreen(OnTasks, inherit_bindings=False):
         with_list = Container(Lines(id="list"), Bar(id="about"), id="tasks")
         return (with_list,)
 
+    def title_text(self) -> str:
+        """Return the filter, so that nothing is hidden without a word."""
+        return f"/ {self.place.filter}" if self.place.filter else ""
+
     @property
     def place(self) -> Place:
         """Where the person is."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from terok_util import UsageError
+
 from terok.model.task import Task
 from terok.tui.screens.page import Page
 
@@ -119,7 +121,12 @@ class OnTasks(Page):
         if asked is None or number > len(asked.options) or task.process != "up":
             self.note("no answer with this number is offered", error=True)
             return
-        self._reply(task, asked.options[number - 1])
+        self.terok.act(
+            f"answering {task.name}",
+            partial(_answer, task.id, asked.id, number),
+            (task.id,),
+            then=lambda _: f"{task.name} has the answer {number}",
+        )
 
     def do_login(self) -> None:
         """Open a terminal in the container."""
@@ -184,6 +191,13 @@ class OnTasks(Page):
 def _fresh(verb: Callable[[Any, Task], Any], task_id: str, service: Any) -> Any:
     """Have something done to a task as it is then."""
     return verb(service, service.store.task(task_id))
+
+
+def _answer(task_id: str, question: str, number: int, service: Any) -> None:
+    """Choose an answer as a person does who types its number, if the agent still asks that."""
+    if all(claim.id != question for claim in service.store.claims(task_id).open):
+        raise UsageError("it no longer asks that", hint="see what it asks now")
+    service.send(service.store.task(task_id), str(number))
 
 
 def _deleted(name: str, _: Any) -> str:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
+from textual.css.query import NoMatches
+from textual.events import Key
 from textual.screen import Screen
 from textual.widget import Widget
 
-from terok.tui.views.footer import footer
+from terok.tui.views.footer import entries, entry_at, footer
 from terok.tui.views.header import header
 from terok.tui.views.inbox import next_needing
 from terok.tui.views.text import Line, Span, cropped, said
@@ -71,7 +74,7 @@ class Page(Screen[None], inherit_bindings=False):
         yield Bar(id="head")
         yield from self.body()
         yield Bar(id="note")
-        yield Ask()
+        yield Ask(self.focus_body)
         yield Bar(id="foot")
 
     def on_mount(self) -> None:
@@ -86,10 +89,18 @@ class Page(Screen[None], inherit_bindings=False):
         """Draw for the new size."""
         self.redraw()
 
+    def take(self, event: Key) -> bool:
+        """Give a key that was typed ahead to the line that it was meant for; returns whether there is one."""
+        return self.query_one(Ask).take(event)
+
     def redraw(self) -> None:
         """Draw header, footer and body."""
         if not self.is_mounted:
             return
+        with suppress(NoMatches):  # while the screen goes, its parts go one by one
+            self._draw_all()
+
+    def _draw_all(self) -> None:
         world, title, idle = self.world, self.title_text(), self.idle()
         self.query_one("#head", Bar).show(lambda cells: [header(world, cells, title=title)])
         keys = self.terok.keys
@@ -124,10 +135,12 @@ class Page(Screen[None], inherit_bindings=False):
         """Ask whether something is to be done: Enter does it, Esc does not."""
         self.ask(f"{words}? enter does it, esc does not", lambda _: then())
 
-    def on_ask_closed(self) -> None:
-        """Give the keys back to the body, unless the answer has led to the next question."""
-        if not self.query_one(Ask).asking:
-            self.focus_body()
+    def on_bar_clicked(self, event: Bar.Clicked) -> None:
+        """Do what was clicked in the footer."""
+        if event.bar.id == "foot":
+            shown = entries(self.NAME, self.terok.keys, event.bar.content_size.width)
+            if name := entry_at(shown, event.x):
+                self.action_do(name)
 
     def focus_body(self) -> None:
         """Give the keys to the body."""

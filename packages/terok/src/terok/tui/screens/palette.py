@@ -69,7 +69,9 @@ class PaletteScreen(Page, inherit_bindings=False):
 
     def _line(self, number: int, cells: int) -> Line:
         one = self._shown[number]
-        return cropped((Span(fit(one.words, _NAME), "bold"), Span(fit(one.keys, 6), "key"), Span(one.help)), cells)
+        return cropped(
+            (Span(fit(one.words, _NAME), "bold"), Span(fit(one.keys, 8) + " ", "key"), Span(one.help)), cells
+        )
 
     def on_input_changed(self) -> None:
         """Draw what fits now."""

@@ -88,13 +88,12 @@ def _cursor(items: Sequence[Item], at: str, before: Sequence[Item]) -> int:
     places = {item.key: number for number, item in enumerate(items)}
     if at in places:
         return places[at]
-    old = next((number for number, item in enumerate(before) if item.key == at), None)
-    if old is None:
-        return next((number for number, item in enumerate(items) if item.task is not None), 0)
+    old = next((number for number, item in enumerate(before) if item.key == at), 0)
     for item in (*before[old:], *reversed(before[:old])):  # the next that is still there, else the one above
-        if item.key in places:
-            return places[item.key]
-    return min(old, len(items) - 1)
+        place = places.get(item.key)
+        if place is not None and (items[place].task is not None or items[place].folded):
+            return place
+    return next((number for number, item in enumerate(items) if item.task is not None), 0)
 
 
 def moved(view: InboxView, place: Place, steps: int) -> Place:

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.message import Message
+from textual.events import Key
 from textual.widgets import Input, Static
 
 Answer = Callable[[str], Any]
@@ -34,7 +34,7 @@ NOTHING: Final = Question("", lambda text: None)
 
 
 class Ask(Horizontal):
-    """One line at the bottom, hidden while nothing is asked."""
+    """One line at the bottom, hidden while nothing is asked. `after` is called when it is closed."""
 
     DEFAULT_CSS = """
     Ask { height: 1; display: none; }
@@ -43,15 +43,15 @@ class Ask(Horizontal):
     Ask Input:focus { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", show=False),
-        Binding("alt+enter", "other", show=False),
+        # At once, so that a key right behind it is not taken for a part of the answer.
+        Binding("enter", "submit", show=False, priority=True),
+        Binding("escape", "cancel", show=False, priority=True),
+        Binding("alt+enter", "other", show=False, priority=True),
     ]
 
-    class Closed(Message):
-        """The line is no longer there."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, after: Callable[[], Any]) -> None:
+        super().__init__()
+        self._after = after
         self.question = NOTHING
 
     def compose(self) -> ComposeResult:
@@ -74,12 +74,26 @@ class Ask(Horizontal):
         line.cursor_position = len(question.text)
         line.placeholder = question.hint
         self.display = True
-        line.focus()
+        self.screen.set_focus(line)
 
     @property
     def asking(self) -> bool:
         """Whether a question is open."""
         return self.question is not NOTHING
+
+    def take(self, event: Key) -> bool:
+        """Write a key that was pressed before the line had the keys; returns whether it belongs here."""
+        if not self.asking:
+            return False
+        if event.key == "enter":
+            self.action_submit()
+        elif event.key == "escape":
+            self.action_cancel()
+        elif event.is_printable and event.character is not None:
+            self.query_one(Input).insert_text_at_cursor(event.character)
+        else:
+            return False
+        return True
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Pass on what is written so far."""
@@ -87,9 +101,8 @@ class Ask(Horizontal):
         if self.question.changed is not None:
             self.question.changed(event.value)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def action_submit(self) -> None:
         """Pass the answer on."""
-        event.stop()
         self._close(self.question.done)
 
     def action_other(self) -> None:
@@ -106,5 +119,5 @@ class Ask(Horizontal):
         text = self.query_one(Input).value
         self.question = NOTHING
         self.display = False
-        self.post_message(self.Closed())
+        self._after()
         then(text)
