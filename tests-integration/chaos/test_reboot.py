@@ -54,6 +54,8 @@ def project(
         name = make_project(ready, repository)
         yield name
         pause.resume()
+        # What should run would be back after the next test that lets the machine go down.
+        ready("terok", "task", "stop", f"p:{name}", "--running", code=None, timeout=300)
         remove_containers(ready, name)
 
 
