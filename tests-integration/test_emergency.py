@@ -42,7 +42,7 @@ def test_twenty_containers_are_cut_off_in_a_second(ready: Shell, base_image: str
     report = ready("terok", "panic", "--yes", "--json").json()
     whole = time.monotonic() - began
     assert report["failures"] == []
-    assert {cut["container"] for cut in report["containers"]} == set(many)
+    assert {cut["container"] for cut in report["containers"]} >= set(many), "and those of other tests, if any run"
     assert [cut for cut in report["containers"] if cut["error"]] == []
     closed = max(cut["seconds"] for cut in report["containers"])
     print(f"panic: kernel {closed} s, cut {report['cut_seconds']} s, all {report['seconds']} s, command {whole:.3f} s")
@@ -60,7 +60,7 @@ def test_twenty_containers_are_cut_off_in_a_second(ready: Shell, base_image: str
 
     cleared = ready("terok", "panic", "--clear", "--yes", "--json").json()
     assert cleared["failures"] == []
-    assert len(cleared["left"]) == MANY - 1, "containers of nobody stay cut off until somebody looks"
+    assert set(cleared["left"]) & set(many) == {*many} - {many[1]}, "containers of nobody stay cut off until somebody looks"
     ready("terok-sandbox", "start", many[1])
 
 
@@ -88,13 +88,15 @@ def test_what_should_run_goes_on_after_clear(ready: Shell, project: str) -> None
     subprocess.run(["timeout", "60", "sh", "-c", f"until [ -e {workspace}/begun ]; do sleep 0.1; done"], check=True)
     before = ready("podman", "ps", "--format", "{{.ID}}", "--filter", f"name={task}").out
     report = ready("terok", "panic", "--yes", "--stop", "--json").json()
-    assert (report["failures"], report["tasks"], report["stopped"]) == ([], [task], 1)
+    assert (report["failures"], report["tasks"]) == ([], [task])
+    assert report["stopped"] >= 1
     assert report["tokens"] >= 1
     assert "terok panic --clear" in ready("terok", "task", "restart", task, code=73).err
     waiting = ready("terok", "task", "run", "-d", project, "More", "--json").json()["id"]
     assert ready("terok", "task", "show", waiting, "--json").json()["word"] == "queued"
     cleared = ready("terok", "panic", "--clear", "--yes", "--json").json()
-    assert (cleared["failures"], cleared["restored"], cleared["left"]) == ([], [task], [])
+    assert (cleared["failures"], cleared["restored"]) == ([], [task])
+    assert not [name for name in cleared["left"] if task in name]
     ready("terok", "task", "wait", task, "--until", "review", "--timeout", "150", timeout=180)
     assert (workspace / "begun").exists()
     after = ready("podman", "ps", "-a", "--format", "{{.ID}}", "--filter", f"name={task}").out
