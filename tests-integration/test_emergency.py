@@ -60,7 +60,8 @@ def test_twenty_containers_are_cut_off_in_a_second(ready: Shell, base_image: str
 
     cleared = ready("terok", "panic", "--clear", "--yes", "--json").json()
     assert cleared["failures"] == []
-    assert set(cleared["left"]) & set(many) == {*many} - {many[1]}, "containers of nobody stay cut off until somebody looks"
+    left = {name for name in many if any(name in line for line in cleared["left"])}
+    assert left == {*many} - {many[1]}, "containers of nobody stay cut off until somebody looks"
     ready("terok-sandbox", "start", many[1])
 
 
