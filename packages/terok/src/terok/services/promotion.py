@@ -6,16 +6,42 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from terok.integrations.sandbox import GitGate
     from terok.services.task_ends import TaskEnds
+
+
+def details_of(
+    gate: GitGate,
+    branch: str,
+    tip: str,
+    target: str,
+    *,
+    task: str,
+    accept_flags: bool,
+    sources: Sequence[tuple[str, str]] = (),
+) -> dict[str, Any]:
+    """Return what an operation has to know that sends `branch` of `task` ("" for nobody's) to the upstream's `target`.
+
+    `sources` are the branches with their tips that it was put together of.
+    """
+    return {
+        "scope": gate.scope,
+        "branch": branch,
+        "tip": tip,
+        "target": target,
+        "before": gate.upstream_tip(target),
+        "accept_flags": accept_flags,
+        "task": task,
+        "sources": [list(one) for one in sources],
+    }
 
 
 def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     """Send the branch, unless it was sent before a kill; then put the branches away that it was made of.
 
-    `details` are scope, branch, tip, target, before (the target's commit until now, or None), accept_flags, task
-    ("" for nobody's) and, for what was put together, its sources: branches with their tips.
+    `details` are those of `details_of`.
     """
     decisions = _decisions(tasks)
     gate = decisions.open(str(details["scope"]))

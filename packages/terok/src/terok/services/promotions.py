@@ -10,6 +10,7 @@ from terok.errors import TaskError
 from terok.services.decisions import Decisions
 from terok.services.gates import Work
 from terok.services.landing import land, reviewed_part
+from terok.services.promotion import details_of
 from terok.services.review_diffs import read_changes
 from terok.services.review_look import moved_upstream
 
@@ -141,16 +142,10 @@ class Promotions(Decisions):
         prepared = gate.pull_request(work.branch, head=target, base=base, title=title) if wanted else None
         number = None
         if not again:
-            details = {
-                "scope": gate.scope,
-                "branch": work.branch,
-                "tip": gate.branch_heads()[work.branch],
-                "target": target,
-                "before": gate.upstream_tip(target),
-                "accept_flags": accept_flags,
-                "task": work.task,
-                "sources": [list(one) for one in sources],
-            }
+            tip = gate.branch_heads()[work.branch]
+            details = details_of(
+                gate, work.branch, tip, target, task=work.task, accept_flags=accept_flags, sources=sources
+            )
             names = ", ".join(name for name, _ in sources) or work.branch
             summary = safe_text(f"promoted {names} of {gate.scope} to {target}", limit=300)
             number = self._operations.run("promote", work.task or work.branch, summary, "review.promote", details)

@@ -15,6 +15,7 @@ from terok.model.names import LATEST, check_task_name, generate_name
 from terok.model.race import Attempt, Race
 from terok.services.gates import Gates
 from terok.services.mirroring import bring_up_to_date
+from terok.services.promotion import details_of
 from terok.services.race_board import board, difference
 from terok.services.race_work import tip_of
 from terok.store.races import add_race, all_races, attempts_of, race_of
@@ -156,17 +157,8 @@ class Races:
             if self._store.request(one.id).get("sealed"):
                 self._tasks.say(f"note: the workspace of {one.name} is in its container, so it is not archived")
         going = [one.id for one in others if not self._store.request(one.id).get("sealed")]
-        details = {
-            "race": race.id,
-            "task": task.id,
-            "scope": race.scope,
-            "branch": branch,
-            "tip": tip,
-            "target": target,
-            "before": gates.open(race.scope).upstream_tip(target),
-            "accept_flags": accept_flags,
-            "tasks": going,
-        }
+        sent = details_of(gates.open(race.scope), branch, tip, target, task=task.id, accept_flags=accept_flags)
+        details = {**sent, "race": race.id, "tasks": going}
         summary = f"kept {task.project}/{task.name}, promoted to {target}, and archived {len(going)} others"
         number = self._tasks.operations.run("race keep", task.id, summary, "race.keep", details)
         return Kept(number, race.id, task.id, target, tuple(going))
