@@ -7,8 +7,8 @@ import time
 from terok_util import Progress, safe_text, show, table
 
 from terok.cli.race_rows import board_document, board_lines, counted, race_document
+from terok.cli.review import hints_named
 from terok.cli.task_rows import age
-from terok.integrations.sandbox import GateError
 from terok.services import Races, Tasks
 
 
@@ -59,14 +59,8 @@ def keep(task: str, to: str | None, accept_flags: bool, as_json: bool) -> int:
     """Promote an attempt and archive the others."""
     with Progress() as say, Tasks(say=say) as tasks:
         chosen = tasks.find(task)
-        try:
+        with hints_named(chosen.scope, chosen.branch, task):
             kept = Races(tasks).keep(chosen, to=to, accept_flags=accept_flags)
-        except GateError as error:  # the gate speaks of its own commands
-            review = f"terok-sandbox gate review {chosen.scope} {chosen.branch}"
-            error.hint = (
-                (error.hint or "").replace(review, f"terok review {task}").replace("terok-sandbox", "terok sandbox")
-            )
-            raise
         say.clear()
     document = {"race": kept.race, "task": kept.task, "target": safe_text(kept.target), "archived": [*kept.archived]}
     said = f"kept: its work is {kept.target} upstream; {len(kept.archived)} archived; `terok undo {kept.operation}`"

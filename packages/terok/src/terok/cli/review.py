@@ -15,7 +15,6 @@ from terok.services.gates import Gates
 from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
-    from terok.services.gates import Work
     from terok.services.promotions import Promoted
 
 
@@ -53,7 +52,7 @@ def review(
         gates = Gates(tasks)
         work = gates.find(what, branch=branch, project=project)
         gate = gates.open(work.scope)
-        with _hints_named(work, what):
+        with hints_named(work.scope, work.branch, what):
             look = look_at(tasks.store, gate, work, since_last=since_last, ignore_space=ignore_space, paths=files or ())
             if sarif is not None:
                 write_sarif(Path(sarif), look.seen.report)
@@ -86,7 +85,7 @@ def promote(
         reviews = Reviews(tasks)
         works = [reviews.find(word, branch=branch, project=project) for word in what]
         over = reviews.archivable(works) if archive else []
-        with _hints_named(works[0], what[0]):
+        with hints_named(works[0].scope, works[0].branch, what[0]):
             done = reviews.promote(works, **options)
         say.clear()
         archived = [tasks.archive(task) for task in over]
@@ -165,19 +164,19 @@ def _list(tasks: TaskBase, gates: Gates, project: str | None, *, as_json: bool) 
 
 
 @contextmanager
-def _hints_named(work: Work, what: str) -> Iterator[None]:
+def hints_named(scope: str, branch: str, what: str) -> Iterator[None]:
     """Let the hints of the gate's errors name the commands that a person has typed here."""
     try:
         yield
     except GateError as error:
-        error.hint = _hint(error.hint, work, what)
+        error.hint = _hint(error.hint, scope, branch, what)
         raise
 
 
-def _hint(hint: str | None, work: Work, what: str) -> str | None:
+def _hint(hint: str | None, scope: str, branch: str, what: str) -> str | None:
     if hint is None:
         return None
     for verb in ("review", "promote", "reject"):
-        hint = hint.replace(f"terok-sandbox gate {verb} {work.scope} {work.branch}", f"terok {verb} {what}")
+        hint = hint.replace(f"terok-sandbox gate {verb} {scope} {branch}", f"terok {verb} {what}")
         hint = hint.replace(f"terok-sandbox gate {verb}", f"terok {verb}")
-    return hint.replace("terok-sandbox gate", "terok sandbox gate")
+    return hint.replace("terok-sandbox", "terok sandbox")
