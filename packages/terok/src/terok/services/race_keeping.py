@@ -25,7 +25,7 @@ def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
         task = tasks.store.task(part["task"])
         if task.trashed is not None or task.desired == "trashed":
             continue
-        if task.ended is None or task.process == "up" or any(row.task == task.id for row in tasks.store.queue()):
+        if not tasks.is_over(task):
             tasks.stop(task, by="the choice of another attempt")
         archive.carry_out(tasks, part)
 

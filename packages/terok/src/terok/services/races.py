@@ -166,9 +166,8 @@ class Races:
     def stop(self, race: Race) -> dict[str, TerokError | None]:
         """Stop every attempt that runs or waits, and return by task what has gone wrong, None if nothing has."""
         outcomes: dict[str, TerokError | None] = {}
-        waiting = {row.task for row in self._store.queue()}
         for task in self.tasks(race):
-            if task.ended is None or task.process == "up" or task.id in waiting:
+            if not self._tasks.is_over(task):
                 try:
                     self._tasks.stop(task)
                     outcomes[task.id] = None

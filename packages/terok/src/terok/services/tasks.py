@@ -42,7 +42,7 @@ class Tasks(FollowUps):
 
     def archive(self, task: Task) -> int:
         """Remove the container of a task that is over and keep its record; returns the number of the operation."""
-        if task.ended is None or task.process == "up" or any(row.task == task.id for row in self.store.queue()):
+        if not self.is_over(task):
             raise UsageError(f"task {task.id} is not over", hint=f"stop it first: `terok task stop {task.id}`")
         if self.store.request(task.id).get("sealed"):
             raise UsageError(

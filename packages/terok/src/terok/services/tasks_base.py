@@ -68,6 +68,11 @@ class TaskBase:
             self._engines[task.engine] = engine_named(task.engine, self._step)
         return self._engines[task.engine]
 
+    def is_over(self, task: Task) -> bool:
+        """Whether a task neither runs nor waits for a slot."""
+        waits = any(row.task == task.id for row in self.store.queue())
+        return task.ended is not None and task.process != "up" and not waits
+
     def probe(self, task: Task) -> Process | Silence:
         """Ask a task's engine what its container is doing."""
         return self.engine(task).probe({task.id: task.container})[task.id]
