@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,12 @@ def lease_from_json(kept: Any) -> Lease | None:
         return Lease(int(pid), int(started), str(boot))
     except (TypeError, ValueError):
         return None
+
+
+def held(kept: str | None) -> Lease | None:
+    """Return the lease that was kept as JSON text if its process still runs, else None."""
+    lease = lease_from_json(json.loads(kept)) if kept else None
+    return lease if lease is not None and is_alive(lease) else None
 
 
 def _started(pid: int) -> int | None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from terok.model.race import RUNNING, WANTED, Attempt, Race
-from terok.store.lease import is_alive, lease_from_json, own_lease
+from terok.store.lease import held, own_lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,16 +55,13 @@ def checks_of(store: Reading, race: Race) -> dict[int, str]:
         " FROM attempts LEFT JOIN tasks ON id = task WHERE attempts.race = ?",
         race.id,
     )
-    return {
-        number: RUNNING if lease is not None and _held(lease) else WANTED if open_ else ""
-        for number, lease, open_ in found
-    }
+    return {number: RUNNING if held(lease) else WANTED if open_ else "" for number, lease, open_ in found}
 
 
 def due_checks(store: Reading) -> list[str]:
     """Return the tasks whose check is to be run now, and that nobody alive runs."""
     found = store.rows(f"SELECT attempts.task, attempts.lease {_DUE} ORDER BY tasks.ended")
-    return [task for task, lease in found if lease is None or not _held(lease)]
+    return [task for task, lease in found if not held(lease)]
 
 
 def add_race(writer: Writer, race: Race, attempts: Iterable[Attempt]) -> None:
@@ -110,11 +107,6 @@ def end_check(writer: Writer, task_id: str, run: float) -> bool:
 def drop_check(writer: Writer, task_id: str) -> None:
     """Let somebody else run the check of a task, which is not over."""
     writer.rows("UPDATE attempts SET lease = NULL WHERE task = ?", task_id)
-
-
-def _held(lease: str) -> bool:
-    kept = lease_from_json(json.loads(lease))
-    return kept is not None and is_alive(kept)
 
 
 def _insert(writer: Writer, table: str, columns: dict[str, Any]) -> None:

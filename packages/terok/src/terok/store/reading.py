@@ -14,7 +14,7 @@ from terok import model
 from terok.errors import UnknownTask
 from terok.model.task import Event, FollowUp, Operation, Task
 from terok.store.connection import translated
-from terok.store.lease import Lease, is_alive, lease_from_json, own_lease
+from terok.store.lease import Lease, held, is_alive, lease_from_json, own_lease
 
 if TYPE_CHECKING:
     import sqlite3
@@ -106,8 +106,7 @@ class Reading:
     def lease(self, task_id: str) -> Lease | None:
         """Return who is acting on a task (starting, stopping or removing it) right now; None if nobody alive is."""
         found = self.rows("SELECT lease FROM tasks WHERE id = ?", task_id)
-        lease = lease_from_json(json.loads(found[0][0])) if found and found[0][0] else None
-        return lease if lease is not None and is_alive(lease) else None
+        return held(found[0][0]) if found else None
 
     def unwanted(self) -> dict[str, float]:
         """Return since when each task that runs, and that nobody is just stopping, is not to."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from terok.model.anchors import Place, Quote
 from terok.model.review import AT_ONCE, CheckRun, Comment, Round, delivery
-from terok.store.lease import is_alive, lease_from_json, own_lease
+from terok.store.lease import held, own_lease
 
 if TYPE_CHECKING:
     from terok.model.review import CheckState
@@ -134,9 +134,7 @@ def check_runs(store: Reading, task_id: str, tip: str | None = None) -> list[Che
 
 def _check(row: Any) -> CheckRun:
     run = CheckRun(*row[:-1])
-    lease = lease_from_json(json.loads(row[-1])) if row[-1] else None
-    dead = run.state == "running" and (lease is None or not is_alive(lease))
-    return run._replace(state="broken off") if dead else run
+    return run._replace(state="broken off") if run.state == "running" and not held(row[-1]) else run
 
 
 def begin_check(writer: Writer, task_id: str, branch: str, tip: str, command: str) -> int:
