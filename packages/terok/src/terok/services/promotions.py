@@ -37,6 +37,8 @@ class Promoted(NamedTuple):
 class Promotions(Decisions):
     """The gates, with what goes from them to the upstreams."""
 
+    _tasks: Tasks
+
     def __init__(self, tasks: Tasks, config: SandboxConfig | None = None) -> None:
         super().__init__(tasks, config)
         self._operations = tasks.operations
@@ -87,11 +89,10 @@ class Promotions(Decisions):
         return self._operations.run("reject", work.task or work.branch, summary, "review.reject", details)
 
     def archivable(self, works: Sequence[Work]) -> list[Task]:
-        """Return the tasks of works; UsageError for one that runs, before anything is done."""
+        """Return the tasks of works; UsageError for one that cannot be archived, before anything is done."""
         found = [self._store.task(work.task) for work in works if work.task]
         for task in found:
-            if task.process == "up" or task.ended is None:
-                raise UsageError(f"task {task.id} is not over", hint=f"stop it first: `terok task stop {task.id}`")
+            self._tasks.check_archivable(task)
         return found
 
     def _gate_of(self, works: Sequence[Work]) -> GitGate:

@@ -42,15 +42,19 @@ class Tasks(FollowUps):
 
     def archive(self, task: Task) -> int:
         """Remove the container of a task that is over and keep its record; returns the number of the operation."""
+        self.check_archivable(task)
+        return self.operations.run(
+            "task archive", task.id, f"archived {task.project}/{task.name}", "task.archive", {"task": task.id}
+        )
+
+    def check_archivable(self, task: Task) -> None:
+        """Raise UsageError for a task that is not over, or whose work is in its container alone."""
         if not self.is_over(task):
             raise UsageError(f"task {task.id} is not over", hint=f"stop it first: `terok task stop {task.id}`")
         if self.store.request(task.id).get("sealed"):
             raise UsageError(
                 f"the workspace of task {task.id} is in its container", hint="`terok task delete` keeps it for a while"
             )
-        return self.operations.run(
-            "task archive", task.id, f"archived {task.project}/{task.name}", "task.archive", {"task": task.id}
-        )
 
     def restore(self, task: Task) -> Operation:
         """Bring a task back that was deleted or archived; UsageError if it was not."""
