@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from terok import model
-from terok.errors import UnknownTask
+from terok.errors import StoreError, UnknownTask
 from terok.model.task import Event, FollowUp, Operation, Task
 from terok.store.connection import translated
 from terok.store.lease import Lease, held, is_alive, lease_from_json, own_lease
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from terok.model.admission import Waiting
@@ -196,6 +197,18 @@ class Reading:
         """Whether a controller runs, so that the facts here are as fresh as facts can be."""
         lease = lease_from_json(self.setting(CONTROLLER))
         return lease is not None and is_alive(lease)
+
+    @contextmanager
+    def transaction(self, begin: str) -> Iterator[None]:
+        """Let the block count as a whole, or not at all if it fails."""
+        self.rows(begin)
+        try:
+            yield
+            self.rows("COMMIT")
+        except BaseException:
+            with suppress(StoreError):
+                self.rows("ROLLBACK")
+            raise
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         """Return the rows of a statement."""

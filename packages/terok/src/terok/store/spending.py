@@ -7,10 +7,8 @@ that is gone is forgotten.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from terok.errors import StoreError
 from terok.integrations.sandbox import at_most, read_further
 from terok.model.money import COUNTS, By, Used
 
@@ -86,17 +84,11 @@ def used(reading: Reading, by: By, first: str, last: str, container: str | None 
 
 def _together(reading: Reading, names: Iterable[str], journals: Mapping[str, Path], stale: Iterable[str] = ()) -> None:
     """Read journals in one transaction, so that nobody else counts the same rows."""
-    reading.rows("BEGIN IMMEDIATE")
-    try:
+    with reading.transaction("BEGIN IMMEDIATE"):
         for name in names:
             _read(reading, name, journals[name])
         for name in stale:
             reading.rows("DELETE FROM usage_journals WHERE path = ?", name)
-        reading.rows("COMMIT")
-    except BaseException:
-        with suppress(StoreError):
-            reading.rows("ROLLBACK")
-        raise
 
 
 def _read(reading: Reading, name: str, path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from terok.paths import database_path
-from terok.store.connection import connect, empty, translated
+from terok.store.connection import connect, empty
 from terok.store.reading import Reading, Snapshot
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Store(Reading):
             self._connection.close()
             self._connection, self._is_there = made, True
         writer = Writer(self._connection, self.path, time.time() if at is None else at)
-        with self._transaction("BEGIN IMMEDIATE"):
+        with self.transaction("BEGIN IMMEDIATE"):
             yield writer
             writer.settle()
         with suppress(OSError):
@@ -63,17 +62,5 @@ class Store(Reading):
 
     def snapshot(self) -> Snapshot:
         """Return all tasks, and the number of the last event before them, of one moment."""
-        with self._transaction("BEGIN"):
+        with self.transaction("BEGIN"):
             return Snapshot(self.tasks(), self.last_seq())
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        self.rows(begin)
-        try:
-            yield
-            with translated(self.path):
-                self._connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            raise
