@@ -10,7 +10,7 @@ from terok_util import TerokError, UsageError, safe_text
 
 from terok.errors import TaskError, UnknownRace
 from terok.model.admission import Waiting
-from terok.model.ids import RANDOM_BYTES, is_prefix, new_id, normalize, short_ids
+from terok.model.ids import is_prefix, normalize, short_ids
 from terok.model.names import LATEST, check_task_name, generate_name
 from terok.model.race import Attempt, Race
 from terok.services.gates import Gates
@@ -18,6 +18,7 @@ from terok.services.mirroring import bring_up_to_date
 from terok.services.promotion import details_of
 from terok.services.race_board import board, difference
 from terok.services.race_work import tip_of
+from terok.services.task_creation import unused_id
 from terok.store.races import add_race, all_races, attempts_of, race_of
 
 if TYPE_CHECKING:
@@ -193,8 +194,7 @@ class Races:
 
     def _recorded(self, writer: Writer, asked: Sequence[Asked], base: str, command: str, name: str | None) -> Race:
         project = asked[0].project.name
-        ids = {row[0] for row in writer.rows("SELECT id FROM races")}
-        race_id = next(one for one in iter(lambda: new_id(secrets.token_bytes(RANDOM_BYTES)), "") if one not in ids)
+        race_id = unused_id({row[0] for row in writer.rows("SELECT id FROM races")})
         if name is None:
             # A name with a number is no name of a task; what it begins with must be free too.
             taken = {one.name.rpartition("-")[0] for one in writer.candidates() if one.project == project}

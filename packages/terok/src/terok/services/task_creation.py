@@ -19,7 +19,7 @@ from terok.services.tasks_base import TaskBase
 from terok.store import own_lease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from terok.config import Project
     from terok.model.task import Mode
@@ -126,14 +126,12 @@ class TaskCreation(TaskBase):
         from terok.engines import container_name
 
         project, request = asked.project, asked.request
-        everyone = writer.candidates(trashed=True)
-        ids = {one.id for one in everyone}
         taken = {one.name for one in writer.candidates() if one.project == project.name}
         if name is not None and check_task_name(name) in taken:
             raise UsageError(
                 f"project {project.name} has a task named {name}", hint=f"see `terok task show {project.name}/{name}`"
             )
-        task_id = next(one for one in iter(lambda: new_id(secrets.token_bytes(RANDOM_BYTES)), "") if one not in ids)
+        task_id = unused_id({one.id for one in writer.candidates(trashed=True)})
         return Task(
             id=task_id,
             project=project.name,
@@ -225,6 +223,11 @@ def refuse_gone(task: Task) -> None:
     if task.desired in ("trashed", "archived"):
         gone = "deleted" if task.desired == "trashed" else "archived"
         raise UsageError(f"task {task.id} is {gone}", hint=f"bring it back with `terok task restore {task.id}`")
+
+
+def unused_id(taken: Collection[str]) -> str:
+    """Return a new identifier that is not among those that are taken."""
+    return next(one for one in iter(lambda: new_id(secrets.token_bytes(RANDOM_BYTES)), "") if one not in taken)
 
 
 def check_text(text: str) -> str:
