@@ -9,11 +9,10 @@ from terok_util import UsageError, safe_text, show
 from terok.cli.review_rows import check_row, comment_row, said
 from terok.cli.task_options import read_text
 from terok.services import Reviews, Tasks
+from terok.services.review_checks import CHECK_SECONDS
 
 if TYPE_CHECKING:
     from terok.services.gates import Work
-
-_DEFAULT_SECONDS = 1800
 
 
 def act(
@@ -31,7 +30,7 @@ def _act(reviews: Reviews, work: Work, what: str, chosen: dict[str, Any], *, tim
     if name == "comment":
         return _comment(reviews, work, what, value, as_json=as_json)
     if name == "check":
-        return _check(reviews, work, value, timeout or _DEFAULT_SECONDS, as_json=as_json)
+        return _check(reviews, work, value, timeout or CHECK_SECONDS, as_json=as_json)
     if name == "resolve":
         reviews.resolve(work, value)
         show({"id": value}, as_json, f"comment {value} is resolved")
@@ -56,13 +55,13 @@ def _comment(reviews: Reviews, work: Work, what: str, words: list[str], *, as_js
 
 
 def _comments(reviews: Reviews, work: Work, *, as_json: bool) -> int:
-    found = {one.id: one for one in reviews.comments(work)}
+    found = reviews.comments(work)
     places = {one.comment.id: one.now for one in reviews.placed(work)}
     rows = [
         comment_row(one, places.get(one.id), stale=places[one.id] is None if one.id in places else None)
-        for one in found.values()
+        for one in found
     ]
-    lines = [said(one, places.get(one.id, one.place)) for one in found.values()]
+    lines = [said(one, places.get(one.id, one.place)) for one in found]
     show(rows, as_json, lines or "no comments")
     return 0
 
