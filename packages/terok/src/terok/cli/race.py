@@ -18,7 +18,7 @@ def list_races(as_json: bool) -> int:
     with Tasks(create=False) as tasks:
         races = Races(tasks)
         found, short = races.all(), races.shorts()
-        members = {race.id: races.tasks(race) for race in found}
+        members = races.members(found)
         asked = {race.id: len(races.attempts(race)) for race in found}
     rows = [
         race_document(race, short[race.id])
