@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from terok.errors import UnknownTask
 from terok.model.anchors import Place, Quote
 from terok.store.reviewing import add_comment, comments, resolve_comment
 
@@ -46,13 +45,7 @@ def _text(note: str) -> str:
 
 
 def _said(tasks: TaskEnds, details: Mapping[str, Any]) -> list[int]:
-    """Return the comments with the note that are not settled."""
-    task_id, branch = str(details.get("task") or ""), str(details["branch"])
-    if not task_id:
-        return []
-    try:
-        known = comments(tasks.store, task_id)
-    except UnknownTask:
-        return []
-    text = _text(str(details["note"]))
-    return [one.id for one in known if one.resolved is None and (one.branch, one.text) == (branch, text)]
+    """Return the comments with the note that are not settled; none without a task."""
+    known = comments(tasks.store, str(details.get("task") or ""))
+    said = str(details["branch"]), _text(str(details["note"]))
+    return [one.id for one in known if one.resolved is None and (one.branch, one.text) == said]
