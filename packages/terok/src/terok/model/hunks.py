@@ -10,7 +10,7 @@ The list of files is read at once, a file's lines when they are asked for.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from terok.errors import MalformedDiff
@@ -124,7 +124,7 @@ def parse_diff(data: bytes) -> tuple[FileDiff, ...]:
             if at < len(parts) and _is_of(parts[at], blobs):
                 found.append(parts[at])
                 at += 1
-        files.append(file if not found else _with_patch(file, b"\n".join(found)))
+        files.append(file if not found else replace(file, patch=b"\n".join(found) + b"\n"))
     if at != len(parts):
         raise MalformedDiff("git's patch has a file that its list lacks")
     return tuple(files)
@@ -152,11 +152,7 @@ def _sections(data: bytes) -> tuple[list[bytes], list[bytes]]:
     if not found:
         return raw, []
     # In a hunk every line has a sign in front of it, so a header is not to be forged.
-    return raw, [_SECTION + part for part in _ended(patch).split(b"\n" + _SECTION)]
-
-
-def _ended(patch: bytes) -> bytes:
-    return patch.removesuffix(b"\n")
+    return raw, [_SECTION + part for part in patch.removesuffix(b"\n").split(b"\n" + _SECTION)]
 
 
 def _file(line: bytes) -> FileDiff:
@@ -168,11 +164,6 @@ def _file(line: bytes) -> FileDiff:
     path = unquote(match[8]) if match[8] is not None else old_path
     similarity = int(match[6]) if match[6] else None
     return FileDiff(status, path, old_path, old_mode, new_mode, old_blob, new_blob, similarity)  # type: ignore[arg-type]
-
-
-def _with_patch(file: FileDiff, patch: bytes) -> FileDiff:
-    rest = (file.old_mode, file.new_mode, file.old_blob, file.new_blob, file.similarity)
-    return FileDiff(file.status, file.path, file.old_path, *rest, patch + b"\n")
 
 
 def _is_of(part: bytes, blobs: tuple[str, str]) -> bool:
@@ -225,8 +216,7 @@ def _line(raw: bytes, numbers: list[int], left: list[int]) -> Line:
 def _mark_end(found: list[Line]) -> None:
     if not found:
         raise MalformedDiff("git's patch ends a file that has not begun")
-    last = found[-1]
-    found[-1] = Line(last.kind, last.old, last.new, last.text, last.cut, ended=False)
+    found[-1] = replace(found[-1], ended=False)
 
 
 def _text(raw: bytes) -> tuple[str, int]:
