@@ -75,8 +75,8 @@ class Promotions(Decisions):
         moved = None
         if not again:
             gate.check_reviewed(work.branch, accept_flags=accept_flags)
-            moved = self._moved(gate, work)
-            self._refuse_moved(gate, work, target, moved)
+            moved = _moved(gate, work)
+            _refuse_moved(work, target, moved)
         return self._send(gate, work, target, moved, (), accept_flags, (pull_request, base, title), again=again)
 
     def reject(self, work: Work, note: str) -> int:
@@ -120,7 +120,7 @@ class Promotions(Decisions):
         start = (gate.upstream_tip(target) if target is not None else None) or synced.start
         if target is None or start is None:
             raise UsageError("the upstream has no branch to put it on", hint="name one with --to")
-        moved = self._moved(gate, works[0])
+        moved = _moved(gate, works[0])
         task = self._store.task(works[0].task)
         branch = land(self._service, gate, task, parts, start)
         sources = [(part.work.branch, part.tip) for part in parts]
@@ -156,19 +156,21 @@ class Promotions(Decisions):
         address = gate.source.address if gate.source is not None else ""
         return Promoted(work.branch, target, address, number, opened, moved)
 
-    def _moved(self, gate: GitGate, work: Work) -> Moved | None:
-        seen = gate.review(work.branch)
-        if seen.review.base is None:
-            return None
-        return moved_upstream(gate, seen, read_changes(gate.path, seen.review.base, seen.review.tip))
 
-    def _refuse_moved(self, gate: GitGate, work: Work, target: str, moved: Moved | None) -> None:
-        """Raise TaskError if the target has got commits since that the work does not have."""
-        if moved is None or target != moved.target:
-            return
-        both = f"; both change {', '.join(moved.files[:5])}" if moved.files else ""
-        first = "; ".join(moved.subjects[:3])
-        raise TaskError(
-            f"{target} has got {moved.commits} commits upstream since ({first}){both}",
-            hint=f"`terok promote {work.task or work.branch} --to {target} --rebase` puts the work on top of them",
-        )
+def _moved(gate: GitGate, work: Work) -> Moved | None:
+    seen = gate.review(work.branch)
+    if seen.review.base is None:
+        return None
+    return moved_upstream(gate, seen, read_changes(gate.path, seen.review.base, seen.review.tip))
+
+
+def _refuse_moved(work: Work, target: str, moved: Moved | None) -> None:
+    """Raise TaskError if the target has got commits since that the work does not have."""
+    if moved is None or target != moved.target:
+        return
+    both = f"; both change {', '.join(moved.files[:5])}" if moved.files else ""
+    first = "; ".join(moved.subjects[:3])
+    raise TaskError(
+        f"{target} has got {moved.commits} commits upstream since ({first}){both}",
+        hint=f"`terok promote {work.task or work.branch} --to {target} --rebase` puts the work on top of them",
+    )
