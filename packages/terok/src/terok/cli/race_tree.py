@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from terok_util import JSON, ArgDef, CommandDef, whole_number
 
-from terok.cli.task_tree import OVERRIDES
+from terok.cli.task_tree import OVERRIDES, PROJECT, PROMPT_FILE
 
 _COMPLETE_RACE = "terok.cli.complete:races"
 _RACE = ArgDef("race", metavar="RACE", help="name of a race, beginning of its id, or @latest", completer=_COMPLETE_RACE)
@@ -27,9 +27,9 @@ VERBS = (
         help="let several attempts at one task begin from the same commit",
         handler="terok.cli.race_run:run",
         args=(
-            ArgDef("project", metavar="PROJECT", help="name of a project", completer="terok.cli.complete:projects"),
+            PROJECT,
             ArgDef("prompt", metavar="PROMPT", nargs="?", help="what to do"),
-            ArgDef("--prompt-file", metavar="FILE", help="file with the prompt; - is standard input"),
+            PROMPT_FILE,
             ArgDef(
                 "-n/--attempts",
                 type=whole_number,

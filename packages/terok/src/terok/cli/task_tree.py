@@ -9,7 +9,7 @@ from terok.cli.top_tree import ATTACH, RAW, TASK_ARG
 _COMPLETE_PROJECT = "terok.cli.complete:projects"
 _COMPLETE_TASK = "terok.cli.complete:tasks"
 _COMPLETE_TERM = "terok.cli.complete:terms"
-_PROJECT = ArgDef("project", metavar="PROJECT", help="name of a project", completer=_COMPLETE_PROJECT)
+PROJECT = ArgDef("project", metavar="PROJECT", help="name of a project", completer=_COMPLETE_PROJECT)
 _TASKS = ArgDef(
     "tasks",
     metavar="TASK",
@@ -18,7 +18,7 @@ _TASKS = ArgDef(
     completer=_COMPLETE_TERM,
 )
 _RUNNING = ArgDef("--running", action="store_true", help="a filter includes tasks that run")
-_PROMPT_FILE = ArgDef("--prompt-file", metavar="FILE", help="file with the prompt; - is standard input")
+PROMPT_FILE = ArgDef("--prompt-file", metavar="FILE", help="file with the prompt; - is standard input")
 
 _RUN_CODES = """\
 exit codes:
@@ -70,9 +70,9 @@ RUN = CommandDef(
     help="start a task: headless with a prompt, else a terminal with the agent",
     handler="terok.cli.task_run:run",
     args=(
-        _PROJECT,
+        PROJECT,
         ArgDef("prompt", metavar="PROMPT", nargs="?", help="what to do"),
-        _PROMPT_FILE,
+        PROMPT_FILE,
         ArgDef(
             "--mode",
             choices=("interactive", "headless", "web", "cli", "toad"),
@@ -100,9 +100,9 @@ NEW = CommandDef(
     help="record a task without starting it; `task restart` starts it",
     handler="terok.cli.task_run:new",
     args=(
-        _PROJECT,
+        PROJECT,
         ArgDef("prompt", metavar="PROMPT", nargs="?", help="what to do"),
-        _PROMPT_FILE,
+        PROMPT_FILE,
         ArgDef("--name", metavar="NAME", help="name of the task (default: one is made up)"),
         *OVERRIDES,
         JSON,
@@ -175,7 +175,7 @@ FOLLOWUP = CommandDef(
     args=(
         ArgDef("task", metavar="TASK", help="which task", completer=_COMPLETE_TASK),
         ArgDef("prompt", metavar="PROMPT", nargs="?", help="what to do next"),
-        _PROMPT_FILE,
+        PROMPT_FILE,
         ArgDef("--list", dest="shown", action="store_true", help="list what waits"),
         ArgDef("--edit", type=whole_number, metavar="N", help="replace number N, which waits"),
         ArgDef("--take-back", type=whole_number, metavar="N", help="take number N back, which waits"),
