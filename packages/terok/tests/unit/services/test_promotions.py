@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from terok.cli.review import hints_named
 from terok.engines import Command
 from terok.errors import TaskError
+from terok.model.admission import Waiting
 from terok.services import Tasks
 from terok.services.gates import Work
 from terok_sandbox import GateError
@@ -138,3 +140,27 @@ def test_a_rejection_goes_with_the_next_follow_up(agent: Agent) -> None:
     assert (comment.text, comment.delivery) == ("This is rejected: Use the other way.", "written")
     agent.tasks.operations.undo(number)
     assert agent.reviews.comments(agent.work)[0].resolved is not None
+
+
+def test_what_cannot_be_archived_is_refused_before_it_is_sent(agent: Agent) -> None:
+    agent.tasks.record_exit(agent.tasks.store.task(agent.task.id), 0)
+    assert [task.id for task in agent.reviews.archivable([agent.work])] == [agent.task.id]
+    with agent.tasks.store.write() as writer:
+        writer.enqueue(Waiting(agent.task.id, agent.task.project, writer.at))
+    with pytest.raises(UsageError, match="is not over"):
+        agent.reviews.archivable([agent.work])
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("terok-sandbox gate review web terok/x", "terok review try-1"),
+        ("reject the branch: `terok-sandbox gate reject`", "reject the branch: `terok reject`"),
+        ("terok-sandbox gate sync web, then review again", "terok sandbox gate sync web, then review again"),
+        ("terok-sandbox vault set NAME", "terok sandbox vault set NAME"),
+    ],
+)
+def test_the_gate_s_hints_name_what_a_person_types_here(said: str, shown: str) -> None:
+    with pytest.raises(GateError) as caught, hints_named("web", "terok/x", "try-1"):
+        raise GateError("no", hint=said)
+    assert caught.value.hint == shown
