@@ -159,7 +159,7 @@ class Promotions(Decisions):
 
 def _moved(gate: GitGate, work: Work) -> Moved | None:
     seen = gate.review(work.branch)
-    if seen.review.base is None:
+    if seen.review.base is None or seen.review.base == seen.target_tip:  # nothing came since; a diff may be large
         return None
     return moved_upstream(gate, seen, read_changes(gate.path, seen.review.base, seen.review.tip))
 
