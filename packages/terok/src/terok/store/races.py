@@ -66,9 +66,9 @@ def due_checks(store: Reading) -> list[str]:
 
 def add_race(writer: Writer, race: Race, attempts: Iterable[Attempt]) -> None:
     """Record a race with its attempts, whose tasks are recorded in the same transaction."""
-    _insert(writer, "races", race._asdict())
+    writer.insert("races", race._asdict())
     for attempt in attempts:
-        _insert(writer, "attempts", attempt._asdict())
+        writer.insert("attempts", attempt._asdict())
     writer.event("", "race", id=race.id, name=race.name, state="created")
 
 
@@ -107,8 +107,3 @@ def end_check(writer: Writer, task_id: str, run: float) -> bool:
 def drop_check(writer: Writer, task_id: str) -> None:
     """Let somebody else run the check of a task, which is not over."""
     writer.rows("UPDATE attempts SET lease = NULL WHERE task = ?", task_id)
-
-
-def _insert(writer: Writer, table: str, columns: dict[str, Any]) -> None:
-    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-    writer.rows(f"INSERT INTO {table} ({names}) VALUES ({marks})", *columns.values())  # noqa: S608

@@ -40,10 +40,13 @@ class Writer(Reading):
     def add_task(self, task: Task, request: Mapping[str, Any]) -> None:
         """Record a new task with the settings it was asked for with; a name that is taken is a StoreError."""
         columns = {**task._asdict(), "wanted_at": self.at, "request": json.dumps(request)}
-        names = ", ".join(f'"{name}"' for name in columns)
-        marks = ", ".join("?" * len(columns))
-        self.rows(f"INSERT INTO tasks ({names}) VALUES ({marks})", *columns.values())  # noqa: S608
+        self.insert("tasks", columns)
         self.event(task.id, "created", project=task.project, name=task.name, mode=task.mode, agent=task.agent)
+
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
+        """Write one row by the names of its columns, and no event."""
+        names, marks = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
+        self.rows(f"INSERT INTO {table} ({names}) VALUES ({marks})", *row.values())  # noqa: S608
 
     def change(self, task_id: str, kind: str, data: Mapping[str, Any] | None = None, /, **columns: Any) -> None:
         """Set columns of a task and write an event of this kind; its data are the new values, unless given.
