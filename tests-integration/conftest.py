@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from product import COMMIT, LEFT, make_project, remove_containers
 from support import BASE, Shell, Terminal
+from terok.stub import Script, StubProvider, running_stub
 from xdist.scheduler import LoadScopeScheduling
 
 LABORATORY = ("attack", "test_clearance.py", "test_egress.py")
@@ -121,6 +123,22 @@ def upstream(ready: Shell) -> Callable[[str, str], None]:
         (providers / f"{provider}.yaml").write_text(f"upstream: {url}\n")
 
     return point
+
+
+@pytest.fixture
+def stub(ready: Shell, base_image: str, real_key: str, upstream: Callable[[str, str], None]) -> Iterator[StubProvider]:
+    """Give the demo agent a provider that plays one commit, and leaves something that is not committed."""
+    with running_stub(Script((COMMIT, LEFT)), api_key=real_key) as provider:
+        upstream("demo", provider.url)
+        yield provider
+
+
+@pytest.fixture
+def project(ready: Shell, repository: Path) -> Iterator[str]:
+    """Make a project of the repository, and remove its tasks' containers afterwards."""
+    name = make_project(ready, repository)
+    yield name
+    remove_containers(ready, name)
 
 
 @pytest.fixture

@@ -6,21 +6,17 @@ import asyncio
 import json
 import os
 import secrets
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import dns.message
-import dns.rrset
 import pytest
+from name_server import ADDRESS, every_name_known
 from support import Shell, needs, tool
 
 IMAGE = "localhost/terok-l0:mmdebstrap-trixie"
-ADDRESS = "198.51.100.77"
-"""Of the laboratory network, which answers HTTP there."""
 HELD = 6.0
 """Seconds; what waits for a person waits longer."""
 CURL = ("curl", "-sS", "-m", "60", "-w", "%{time_total}")
@@ -28,37 +24,10 @@ CURL = ("curl", "-sS", "-m", "60", "-w", "%{time_total}")
 
 @pytest.fixture(scope="module")
 def lab_names(ready: Shell) -> Iterator[list[str]]:
-    """Make a name server that knows every name below example.com the upstream of containers; yield what it is asked."""
+    """Let containers know every name; yield what is asked."""
     needs("lab", "TEROK_LAB" in os.environ)
-    asked: list[str] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
-        port = server.getsockname()[1]
-        config = Path(ready.environment["TEROK_ROOT"]) / "config/config.yml"
-        before = config.read_bytes() if config.exists() else None
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(f'shield:\n  resolvers: ["127.0.0.1:{port}"]\n')
-        thread = threading.Thread(target=answer_names, args=(server, asked), daemon=True)
-        thread.start()
+    with every_name_known(ready) as asked:
         yield asked
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopper:
-            stopper.sendto(b"", ("127.0.0.1", port))
-        thread.join(5)
-        config.unlink() if before is None else config.write_bytes(before)
-
-
-def answer_names(server: socket.socket, asked: list[str]) -> None:
-    while True:
-        wire, peer = server.recvfrom(4096)
-        if not wire:
-            return
-        query = dns.message.from_wire(wire)
-        reply = dns.message.make_response(query)
-        question = query.question[0]
-        asked.append(question.name.to_text(omit_final_dot=True))
-        if question.rdtype == 1:
-            reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", "A", ADDRESS))
-        server.sendto(reply.to_wire(), peer)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from product import remove_containers
+from product import bare_clone, remove_containers
 from support import BASE, Shell
 from terok.stub import Script, running_stub
 
@@ -70,8 +70,7 @@ def project(
     ready: Shell, repository: Path, base_image: str, real_key: str, upstream: Callable[[str, str], None]
 ) -> Iterator[str]:
     """Give a project whose agent works for a while, and remove its containers afterwards."""
-    bare = repository.with_name("upstream.git")
-    subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
+    bare = bare_clone(repository)
     name = f"web-{secrets.token_hex(3)}"
     directory = Path(ready.environment["TEROK_ROOT"]) / "config/projects" / name
     directory.mkdir(parents=True)

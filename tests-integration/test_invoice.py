@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,8 @@ CALLS = int(os.environ.get("TEROK_INVOICE_CALLS", "2000"))
 AT_ONCE = 8
 PACE = 0.004
 TRIES = 6
+TROUBLE = (0, 0, 0, 0, 0, 0, 0, 0, 429, 0, 0, 0, 0, 529, 0, 0, 0, 0, 500)
+"""What the provider answers in turn, 0 for what was asked."""
 STORM = range(6, 6 + 140 * 50, 140)
 """Calls of one model, of which none leaves."""
 KINDS = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning")
@@ -138,16 +140,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def trouble() -> Iterator[itertools.count]:
-    return itertools.cycle((0, 0, 0, 0, 0, 0, 0, 0, 429, 0, 0, 0, 0, 529, 0, 0, 0, 0, 500))
-
-
 @pytest.mark.attack(id="BUD-1")
 @pytest.mark.timeout(900)
-def test_the_ledger_is_the_invoice_to_the_token(
-    root: Path, trouble: Iterator[int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_ledger_is_the_invoice_to_the_token(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trouble = itertools.cycle(TROUBLE)
     with (
         running_stub(Script(()), api_key=KEY, trouble=lambda _: next(trouble), pace=PACE) as stub,
         ExitStack() as stack,

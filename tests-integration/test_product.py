@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.cookiejar import CookieJar
 from pathlib import Path
 
-import pytest
-from product import COMMIT, LEFT, make_project, remove_containers, tree
+from product import tree
 from support import Shell, Terminal
-from terok.stub import Script, StubProvider, running_stub
-
-
-@pytest.fixture
-def stub(ready: Shell, base_image: str, real_key: str, upstream: Callable[[str, str], None]) -> Iterator[StubProvider]:
-    """Give the demo agent a provider that plays one commit, and leaves something that is not committed."""
-    with running_stub(Script((COMMIT, LEFT)), api_key=real_key) as provider:
-        upstream("demo", provider.url)
-        yield provider
-
-
-@pytest.fixture
-def project(ready: Shell, repository: Path) -> Iterator[str]:
-    """Make a project of the repository, and remove its tasks' containers afterwards."""
-    name = make_project(ready, repository)
-    yield name
-    remove_containers(ready, name)
+from terok.stub import StubProvider
 
 
 def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) -> None:

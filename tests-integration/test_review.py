@@ -6,18 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from product import COMMIT, make_project, remove_containers
+from product import COMMIT
 from support import Shell
 from terok.stub import Script, running_stub
 from terok_executor import task_dir
-
-
-@pytest.fixture
-def project(ready: Shell, repository: Path) -> Iterator[str]:
-    """Make a project of the repository, and remove its tasks' containers afterwards."""
-    name = make_project(ready, repository)
-    yield name
-    remove_containers(ready, name)
 
 
 @pytest.fixture

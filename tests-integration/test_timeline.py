@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from name_server import every_name_known
 from product import make_project, remove_containers
 from support import Shell
 from terok.stub import Script, StubProvider, running_stub
-from test_clearance import answer_names
 
 DENIED, ALLOWED = "no.alpha.example", "ok.beta.example"
 FLAGGED = "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/ci.yml && git add -A && git commit -qm CI"
@@ -21,20 +19,9 @@ BACK = "git reset -q --hard HEAD~1"
 
 @pytest.fixture
 def names(ready: Shell) -> Iterator[None]:
-    """Make a name server that knows every name the upstream of containers."""
-    config = Path(ready.environment["TEROK_ROOT"]) / "config/config.yml"
-    before = config.read_bytes() if config.exists() else None
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(f'shield:\n  resolvers: ["127.0.0.1:{server.getsockname()[1]}"]\n')
-        thread = threading.Thread(target=answer_names, args=(server, []), daemon=True)
-        thread.start()
+    """Let containers know every name."""
+    with every_name_known(ready):
         yield
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopper:
-            stopper.sendto(b"", server.getsockname())
-        thread.join(5)
-    config.unlink() if before is None else config.write_bytes(before)
 
 
 @pytest.fixture

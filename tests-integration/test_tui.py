@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from product import COMMIT, LEFT, make_project, remove_containers
 from support import Shell, Terminal
-from terok.stub import Script, StubProvider, running_stub
+from terok.stub import Script, StubProvider
 
 PATIENCE = 90.0
 pytestmark = pytest.mark.timeout(600)
@@ -54,21 +53,6 @@ class Tmux:
 
     def end(self) -> None:
         self._sh("tmux", "-S", self._socket, "kill-server", code=None)
-
-
-@pytest.fixture
-def stub(ready: Shell, base_image: str, real_key: str, upstream: Callable[[str, str], None]) -> Iterator[StubProvider]:
-    """Give the demo agent a provider that plays one commit."""
-    with running_stub(Script((COMMIT, LEFT)), api_key=real_key) as provider:
-        upstream("demo", provider.url)
-        yield provider
-
-
-@pytest.fixture
-def project(ready: Shell, repository: Path) -> Iterator[str]:
-    name = make_project(ready, repository)
-    yield name
-    remove_containers(ready, name)
 
 
 @pytest.fixture

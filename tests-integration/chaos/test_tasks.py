@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from product import COMMIT, LEFT, make_project, remove_containers, tree
+from product import COMMIT, LEFT, tree
 from support import Shell
 from terok.stub import Pause, Script, running_stub
 
@@ -30,13 +30,6 @@ def provider(base_image: str, real_key: str, upstream: Callable[[str, str], None
             upstream("demo", stub.url)
 
         yield start
-
-
-@pytest.fixture
-def project(ready: Shell, repository: Path) -> Iterator[str]:
-    name = make_project(ready, repository)
-    yield name
-    remove_containers(ready, name)
 
 
 def one(sh: Shell, project: str, *words: str) -> dict:

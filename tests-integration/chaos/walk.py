@@ -161,8 +161,7 @@ class Walk:
             ("undo", lambda service: service.operations.undo()),
         ]
         if len(tasks) >= MOST:
-            gone = {one.id for one in tasks if one.trashed is not None or one.desired == "trashed"}
-            alone = [("expire", lambda service: self._expire(service, gone))]
+            alone = [("expire", lambda service: service.operations.expire(time.time() + 1e8))]
         if not tasks or self.random.random() < (0.3 if len(tasks) < MOST else 0.1):
             return self.random.choice(alone)
         one = self.random.choice(tasks)
@@ -175,9 +174,6 @@ class Walk:
         task, ours = service.create(self.random.choice(["web", "web", "hooked"]), text)
         if ours:
             service.carry_out_start(task)
-
-    def _expire(self, service: Tasks, gone: set[str]) -> None:
-        service.operations.expire(time.time() + 1e8)
 
     def settle(self, service: Tasks) -> None:
         """Do what the controller does when it starts, and then for as long as there is something to do."""

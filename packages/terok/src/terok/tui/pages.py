@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 class Page(NamedTuple):
     """A screen: its name, the class that is imported when it is opened, and the action that opens it.
 
-    The action's key comes from the keymap; for a task `verb` is what is shown while there is no screen for it.
+    The action's key comes from the keymap.
     """
 
     name: str
@@ -24,4 +24,3 @@ PAGES: Final = (
     Page("palette", "terok.tui.screens.palette:PaletteScreen", "palette"),
 )
 """The table. `action` is the name in the keymap of what opens the screen, "" for one that others open."""
-OPENED_BY: Final = {page.action: page for page in PAGES if page.action}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -212,6 +213,4 @@ def run(why: str) -> int:
 
 
 def _now() -> float:
-    import time
-
     return time.time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ BASE = {"a.txt": "".join(f"line {number}\n" for number in range(1, 21))}
 
 
 @pytest.fixture
-def agent(tasks: Tasks, engine: PlainEngine, tmp_path: Path) -> Iterator[Agent]:
+def agent(tasks: Tasks, engine: PlainEngine, tmp_path: Path) -> Agent:
     """Give an agent whose task has changed line 10, and an engine that runs commands in a clone of the gate."""
     made = make_agent(tasks, tmp_path / "repos", BASE)
     made.commit({"a.txt": BASE["a.txt"].replace("line 10\n", "line ten\n")})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ LINES = [f"line {number}\n" for number in range(1, 41)]
 
 
 @pytest.fixture
-def agent(tasks: Tasks, tmp_path: Path) -> Iterator[Agent]:
+def agent(tasks: Tasks, tmp_path: Path) -> Agent:
     """Give an agent that has changed line 20 of a file, deleted line 30 and added another file."""
     made = make_agent(tasks, tmp_path / "repos", {"a.txt": "".join(LINES), "same.txt": "same\n"})
     changed = [*LINES[:19], "changed\n", *LINES[20:29], *LINES[30:]]

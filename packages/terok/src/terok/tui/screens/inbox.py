@@ -47,7 +47,7 @@ class InboxScreen(OnTasks, inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__()
-        self._view = InboxView((), 0, {})
+        self._view = InboxView((), 0)
         self._looked = self._problem = ""
 
     def body(self) -> Iterable[Widget]:

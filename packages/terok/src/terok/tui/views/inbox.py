@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -49,7 +49,6 @@ class InboxView(NamedTuple):
 
     items: tuple[Item, ...]
     cursor: int
-    counts: Mapping[str, int]
     problem: str = ""
 
     @property
@@ -71,8 +70,7 @@ def inbox(world: World, place: Place, now: float, *, before: Sequence[Item] = ()
             folded = group in place.folded and not query
             items.append(Item(group, group, None, len(found), folded))
             items += () if folded else (Item(task.id, group, task) for task in found)
-    counts = {group: len(found) for group, found in by_group.items()}
-    return InboxView(tuple(items), _cursor(items, place.at, before), counts, problem)
+    return InboxView(tuple(items), _cursor(items, place.at, before), problem)
 
 
 def _query(text: str) -> tuple[Query, str]:

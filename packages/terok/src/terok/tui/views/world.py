@@ -44,7 +44,6 @@ class Changed:
 
     tasks: tuple[Task, ...]
     gone: frozenset[str] = frozenset()
-    short: Mapping[str, str] | None = None
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def _(news: Loaded, world: World) -> World:
 def _(news: Changed, world: World) -> World:
     tasks = {key: task for key, task in world.tasks.items() if key not in news.gone}
     tasks |= {task.id: task for task in news.tasks}
-    return replace(world, tasks=tasks, short=world.short if news.short is None else news.short)
+    return replace(world, tasks=tasks)
 
 
 @after.register
