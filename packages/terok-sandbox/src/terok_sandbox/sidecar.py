@@ -6,7 +6,6 @@ there as a SHA-256, the vault passphrase as the path of the session file.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from terok_util import TerokError, read_private, write_sensitive_file
+from terok_util.sha256 import sha256
 from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import SidecarError, VaultError
@@ -81,7 +81,7 @@ class GateWiring:
     @classmethod
     def for_token(cls, mirror: Path, name: str, token: str, upstream: str | None = None) -> GateWiring:
         """Return the wiring for a gate token in clear, which stays out of it."""
-        digest = hashlib.sha256(token.encode()).hexdigest()
+        digest = sha256(token.encode()).hexdigest()
         return cls(mirror=mirror, name=name, token_sha256=digest, upstream=upstream)
 
 

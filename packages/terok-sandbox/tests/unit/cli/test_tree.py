@@ -33,6 +33,12 @@ def test_help_is_cheap() -> None:
     assert "run an image in a sandbox" in done.stdout
 
 
+def test_a_launch_loads_no_openssl() -> None:
+    launch = "terok_sandbox.cli.containers, terok_sandbox.sandbox.sandbox, terok_sandbox.launch.registry_hosts"
+    code = f"import sys, {launch}; sys.exit('_hashlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_hints_name_commands_that_exist() -> None:
     source = Path(sys.modules["terok_sandbox"].__file__ or "").parent
     known = {" ".join(path) for path, _ in COMMANDS.walk()}
