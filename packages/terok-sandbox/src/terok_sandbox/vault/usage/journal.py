@@ -222,18 +222,13 @@ class UsageJournal:
                 book.inode = status.st_ino
             if book.read_to == status.st_size:
                 return
-            with path.open("rb") as file:
-                file.seek(book.read_to)
-                data = file.read()
+            rows, book.read_to = _rows_beyond(path, book.read_to)
         except FileNotFoundError:
             return
         except OSError as error:
             raise AuditError(f"{path}: cannot be read: {error.strerror}") from error
-        whole = data.rfind(b"\n") + 1
-        book.read_to += whole
-        for line in data[:whole].splitlines():
-            if (row := parse_row(line)) is not None:
-                book.take(row)
+        for row in rows:
+            book.take(row)
 
     def _shrink(self, size: int) -> None:
         """Put the older half together; without room for that on the disk the file grows on for a while."""
@@ -271,13 +266,18 @@ def read_further(path: Path, start: int, still_open: Iterable[Row]) -> tuple[lis
 
     `still_open` is what the reading before this one has left open; OSError if the file cannot be read.
     """
+    rows, end = _rows_beyond(path, start)
+    known = {number: row for row in still_open if (number := number_of(row, "id")) is not None}
+    return list(settled(rows, known)), list(known.values()), end
+
+
+def _rows_beyond(path: Path, start: int) -> tuple[Iterator[dict[str, Any]], int]:
+    """Return the rows of the whole lines beyond byte `start` of a journal, and where those lines end."""
     with path.open("rb") as file:
         file.seek(start)
         data = file.read()
     whole = data.rfind(b"\n") + 1
-    known = {number: row for row in still_open if (number := number_of(row, "id")) is not None}
-    rows = (row for line in data[:whole].splitlines() if (row := parse_row(line)) is not None)
-    return list(settled(rows, known)), list(known.values()), start + whole
+    return (row for line in data[:whole].splitlines() if (row := parse_row(line)) is not None), start + whole
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
