@@ -200,7 +200,7 @@ class UsageJournal:
             return
         try:
             if self._path.parent.is_dir():
-                yield from (path for path, _ in _journals(self._path.parent) if path != self._path)
+                yield from (path for path in _journals(self._path.parent) if path != self._path)
             if reach == "project" or not self._path.parent.parent.is_dir():
                 return
             now = time.time()
@@ -209,7 +209,7 @@ class UsageJournal:
                 others = [Path(entry.path) for entry in entries if entry.is_dir() and entry.name != SHARED]
             for directory in others:
                 if directory != self._path.parent:
-                    yield from (path for path, changed in _journals(directory) if changed >= since)
+                    yield from _journals(directory, since)
         except OSError as error:
             raise AuditError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
@@ -245,13 +245,14 @@ class UsageJournal:
         atomic_write(self._path, "".join(lines), mode=0o600)
 
 
-def _journals(directory: Path) -> Iterator[tuple[Path, float]]:
-    """Yield a directory's journals, and when each was last written to."""
+def _journals(directory: Path, since: float | None = None) -> Iterator[Path]:
+    """Yield a directory's journals that were written to at `since` or later, all without it."""
     with os.scandir(directory) as entries:
         for entry in entries:
             if entry.name.endswith(".jsonl"):
                 with suppress(FileNotFoundError):
-                    yield Path(entry.path), entry.stat().st_mtime
+                    if since is None or entry.stat().st_mtime >= since:
+                        yield Path(entry.path)
 
 
 def read_usage(path: Path) -> Iterator[dict[str, Any]]:
