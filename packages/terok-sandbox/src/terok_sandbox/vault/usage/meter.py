@@ -123,10 +123,7 @@ class UsageMeter:
 
     def refresh(self) -> None:
         """Look at what is used and decided, and tell it."""
-        try:
-            self._journal.refresh(self._reach)
-        except AuditError as error:
-            _log.error("the usage cannot be looked at: %s", error.message)
+        self._look()
         self.budget.refresh()
         journal = self._journal
         self.facts.used(journal.used["task"], known=journal.cost_known, plan=journal.plan_cost)
@@ -157,10 +154,7 @@ class UsageMeter:
         """Return the refusal that ends requests under way when a limit of bytes or time is passed, or None."""
         if not self._limited:
             return None
-        try:
-            self._journal.refresh(self._reach)
-        except AuditError as error:
-            _log.error("the budget cannot be looked at: %s", error.message)
+        self._look()
         self.budget.refresh()
         if self.budget.finishing:
             return None
@@ -298,13 +292,17 @@ class UsageMeter:
 
     def _warn(self) -> None:
         """Tell when a limit is nearly reached."""
-        if self._limited:
-            try:
-                self._journal.refresh(self._reach)
-            except AuditError as error:
-                _log.error("the budget cannot be looked at: %s", error.message)
-            else:
-                self.tell_budget()
+        if self._limited and self._look():
+            self.tell_budget()
+
+    def _look(self) -> bool:
+        """Take in what is used by now; tell whether that was possible."""
+        try:
+            self._journal.refresh(self._reach)
+        except AuditError as error:
+            _log.error("the usage cannot be looked at: %s", error.message)
+            return False
+        return True
 
     def _head(self, provider: str, model: str, origin: Origin, retry: int, *, priced: bool) -> dict[str, Any]:
         """Return how each row begins."""
