@@ -56,8 +56,9 @@ class PushReport:
         found = [
             (one.rule, one.path[:_TEXT], one.detail[:_TEXT], one.line, one.commit) for one in self.found[:MAX_FOUND]
         ]
-        data = json.dumps([self.accepted, updates, self.findings, self.reason[:1000], found]).encode()
-        return data if len(data) <= _ROOM else json.dumps([*json.loads(data)[:4], []]).encode()
+        said = [self.accepted, updates, self.findings, self.reason[:1000]]
+        data = json.dumps([*said, found]).encode()
+        return data if len(data) <= _ROOM else json.dumps([*said, []]).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PushReport | None:
