@@ -16,10 +16,10 @@ from terok_sandbox.gate.refs import (
     TAGS,
     RefChange,
     RefSet,
-    backup_ref,
     change_refs,
     change_refs_together,
     read_refs,
+    saving,
 )
 
 RETENTION: Final = timedelta(days=30)
@@ -63,11 +63,8 @@ def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
     tag = branch.startswith(TAGS)
     target = branch if tag else HEADS + branch
     now = refs.refs.get(target)
-    changes = [RefChange(target, now, tip)]
-    saved = backup_ref(branch.removeprefix(TAGS), now, tag=tag) if now is not None else None
-    if saved is not None and saved not in refs.refs:
-        changes.insert(0, RefChange(saved, None, now))
-    if (problem := change_refs_together(mirror, changes)) is not None:
+    saved = [] if now is None else saving(refs, branch.removeprefix(TAGS), now, tag=tag)[1]
+    if (problem := change_refs_together(mirror, [*saved, RefChange(target, now, tip)])) is not None:
         raise MirrorError(f"{branch!r} was not restored: {problem}", hint="somebody may have pushed; try again")
     return branch
 

@@ -34,13 +34,13 @@ from terok_sandbox.gate.refs import (
     UPSTREAM_TAGS,
     RefChange,
     RefSet,
-    backup_ref,
     change_refs,
     change_refs_together,
     create_unseen,
     head_branch,
     point_head,
     read_refs,
+    saving,
 )
 from terok_sandbox.gate.source import known_repo, resolve_repo
 
@@ -192,10 +192,8 @@ class Mirror:
             for op in self._pending(refs):
                 if wanted is not None and op.name not in wanted:
                     continue
-                saved = backup_ref(op.branch, op.gate_tip, tag=op.tag)
-                changes = [RefChange((TAGS if op.tag else HEADS) + op.branch, op.gate_tip, op.upstream_tip)]
-                if saved not in refs.refs:
-                    changes.insert(0, RefChange(saved, None, op.gate_tip))
+                saved, changes = saving(refs, op.branch, op.gate_tip, tag=op.tag)
+                changes.append(RefChange((TAGS if op.tag else HEADS) + op.branch, op.gate_tip, op.upstream_tip))
                 attic = (ATTIC_TAGS if op.tag else ATTIC) + op.branch
                 if attic in refs.refs:
                     changes.append(RefChange(attic, refs.refs[attic], None))

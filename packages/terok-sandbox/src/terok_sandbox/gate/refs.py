@@ -223,10 +223,11 @@ def head_branch(mirror: Path) -> str:
     return (mirror / "HEAD").read_text().strip().removeprefix("ref: " + HEADS)
 
 
-def backup_ref(name: str, tip: str, now: datetime | None = None, *, tag: bool = False) -> str:
-    """Return the ref under which `tip` of a branch or `tag` is saved."""
-    stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-    return f"{BACKUP_TAGS if tag else BACKUP}{name}/{stamp}-{tip[:12]}"
+def saving(refs: RefSet, name: str, tip: str, *, tag: bool = False) -> tuple[str, list[RefChange]]:
+    """Return the ref under which `tip` of a branch or `tag` is saved, and the change to it; none if it is there."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    saved = f"{BACKUP_TAGS if tag else BACKUP}{name}/{stamp}-{tip[:12]}"
+    return saved, [] if saved in refs.refs else [RefChange(saved, None, tip)]
 
 
 def _change(mirror: Path, changes: list[RefChange]) -> list[str]:

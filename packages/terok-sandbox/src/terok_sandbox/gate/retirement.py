@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from terok_sandbox.gate.errors import MirrorError
-from terok_sandbox.gate.refs import HEADS, RefChange, backup_ref, change_refs_together, read_refs
+from terok_sandbox.gate.refs import HEADS, RefChange, change_refs_together, read_refs, saving
 
 
 def retire(mirror: Path, branch: str, tip: str) -> None:
     """Remove a branch that is at `tip`, which is saved; one that has moved on, or has gone, is left as it is."""
-    refs = read_refs(mirror).refs
-    if refs.get(HEADS + branch) != tip:
+    refs = read_refs(mirror)
+    if refs.refs.get(HEADS + branch) != tip:
         return
-    saved = backup_ref(branch, tip)
-    changes = [RefChange(HEADS + branch, tip, None)]
-    if saved not in refs:
-        changes.insert(0, RefChange(saved, None, tip))
-    if problem := change_refs_together(mirror, changes):
+    _, saved = saving(refs, branch, tip)
+    if problem := change_refs_together(mirror, [*saved, RefChange(HEADS + branch, tip, None)]):
         raise MirrorError(
             f"the branch {branch} was not put away: {problem}", hint="somebody may have pushed; try again"
         )
