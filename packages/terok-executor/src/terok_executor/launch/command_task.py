@@ -28,12 +28,10 @@ from terok_executor.launch.request import WORKSPACE
 from terok_executor.paths import checked_container_name, clone_cache_dir
 from terok_executor.roster.egress import allow_lines, deny_lines
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.run_config import INIT, time_limit
+from terok_executor.roster.run_config import INIT, READY_MARKER, time_limit
 
 START_SECONDS = 180.0
 """Seconds beyond a command's own limit, for the clone before it."""
-BEGINS = ">> init complete"
-"""The line of the start script after which the output is the command's."""
 _NOT_FETCHED = 128
 _ENDED = (124, 137)
 """Exit codes of `timeout` for a command that it has ended, or had to kill."""
@@ -120,7 +118,7 @@ def _followed(sandbox: Sandbox, request: CommandRequest, container: str, on_line
     def take(line: str) -> None:
         if inside:
             on_line(line)
-        elif line == BEGINS:
+        elif line == READY_MARKER:
             inside.append(True)
 
     def end() -> None:

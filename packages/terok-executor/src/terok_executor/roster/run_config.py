@@ -13,6 +13,8 @@ from terok_executor.roster.template import MODEL_PATTERN
 
 INIT = "/usr/local/bin/terok-init"
 """The start script of every image."""
+READY_MARKER = ">> init complete"
+"""The line that the start script prints when the repository is there; what follows is the command's."""
 KILL_AFTER_SECONDS = 10
 DEFAULT_KEY = "_default"
 DEFAULT_TIMEOUT = 1800

@@ -24,9 +24,9 @@ from terok_executor.integrations.sandbox import (
     SandboxConfig,
 )
 from terok_executor.paths import task_dir
+from terok_executor.roster.run_config import READY_MARKER
 from terok_executor.runner.delivery import Delivery, check_delivered, read_delivery
 
-READY_MARKER = ">> init complete"
 WEB_MARKER = ">> web ready"
 READY_SECONDS = 120.0
 TIMED_OUT = 124
