@@ -39,6 +39,7 @@ from terok_sandbox.shield.ruleset.commands import host_command
 from terok_sandbox.shield.sightings import Sightings
 from terok_sandbox.shield.upstream import UpstreamResolver
 from terok_sandbox.shield.wall import Wall
+from terok_sandbox.sidecar import GATE_AUDIT
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.values.servers import parse_server
 
@@ -128,7 +129,7 @@ async def _parts(
     if enforcement == "airlock":
         parts["egress proxy"] = egress.serve(ctx.listeners["egress"])
     if ctx.sidecar.gate is not None:
-        from terok_sandbox.gate.pushes import GATE_AUDIT, earlier_pushes
+        from terok_sandbox.gate.pushes import earlier_pushes
         from terok_sandbox.gate.server import serve_gate  # the fork server has it when a container has a gate
 
         pushes = AuditLog(ctx.sidecar.gateway_dir / GATE_AUDIT, container=ctx.sidecar.container_name)

@@ -24,6 +24,10 @@ from terok_sandbox.values.names import is_plain
 
 SCHEMA: Final = 1
 MAX_SIZE: Final = 1024 * 1024
+VAULT_AUDIT: Final = "vault-audit.jsonl"
+"""Audit log of a container's credentials, in its state directory; those of its gateway are in the gateway's."""
+SHIELD_AUDIT: Final = "shield-audit.jsonl"
+GATE_AUDIT: Final = "gate-audit.jsonl"
 
 
 @lean_dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ with lazy_imports(globals()):
     from terok_sandbox import VolumeSpec as VolumeSpec
     from terok_sandbox import Wiring as Wiring
     from terok_sandbox import allocate_per_container_resources as allocate_per_container_resources
+    from terok_sandbox import audit_logs as audit_logs
     from terok_sandbox import check_key as check_key
     from terok_sandbox import check_setup as check_setup
     from terok_sandbox import doctor_exit_code as doctor_exit_code

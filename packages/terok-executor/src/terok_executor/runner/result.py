@@ -13,7 +13,15 @@ from typing import Any
 
 from terok_util import safe_text
 
-from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, pusher, read_audit, read_usage, run_git
+from terok_executor.integrations.sandbox import (
+    SandboxConfig,
+    SandboxError,
+    audit_logs,
+    pusher,
+    read_audit,
+    read_usage,
+    run_git,
+)
 from terok_executor.launch.task_files import RunRecord
 from terok_executor.runner.delivery import Delivery
 
@@ -120,7 +128,7 @@ def collect_result(
     delivery: Delivery,
 ) -> RunResult:
     """Return the result, from the gate's present branches (`heads`) and the audit logs."""
-    state = config.container_state_dir(record.container)
+    logs = audit_logs(config, record.container)
     mirror = config.gate_base_path / f"{record.scope}.git" if record.scope else None
     return RunResult(
         container=record.container,
@@ -132,8 +140,8 @@ def collect_result(
         branch=record.branch,
         gate=str(mirror or ""),
         commits=new_commits(mirror, record, heads) if mirror is not None else (),
-        blocked=blocked_destinations(_rows(config.gateway_dir(record.container) / "shield-audit.jsonl")),
-        vault=vault_use(_rows(state / "vault-audit.jsonl")),
+        blocked=blocked_destinations(_rows(logs["shield"])),
+        vault=vault_use(_rows(logs["vault"])),
         usage=token_use(
             row
             for path in sorted(config.usage_dir.glob(f"*/{record.container}.jsonl"))

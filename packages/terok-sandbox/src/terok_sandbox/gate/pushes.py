@@ -21,8 +21,6 @@ from terok_sandbox.gate.invoke import pusher
 from terok_sandbox.gate.refs import HEADS, TAGS, ref_tip
 from terok_sandbox.values.facts import Inside, Push, PushState
 
-GATE_AUDIT: Final = "gate-audit.jsonl"
-"""Audit log of a container's pushes, in the directory that its gateway may write to."""
 MAX_TOLD: Final = 64
 """Refs of one push that are told of; together they fit into a pipe."""
 MAX_FOUND: Final = 20

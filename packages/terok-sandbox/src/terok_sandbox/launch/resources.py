@@ -34,13 +34,21 @@ from terok_sandbox.launch.argv import LaunchPaths
 from terok_sandbox.launch.check import DOSSIER_ANNOTATION
 from terok_sandbox.launch.spec import RunSpec
 from terok_sandbox.runtime.ports import reserve_port
-from terok_sandbox.sidecar import SCHEMA, HostPorts, ShieldWiring, Sidecar, UsageWiring, VaultWiring
+from terok_sandbox.sidecar import (
+    SCHEMA,
+    SHIELD_AUDIT,
+    VAULT_AUDIT,
+    HostPorts,
+    ShieldWiring,
+    Sidecar,
+    UsageWiring,
+    VaultWiring,
+)
 from terok_sandbox.values.launch import LaunchPlan, Network, Planned
 from terok_sandbox.values.names import is_plain
 from terok_sandbox.version import VERSION
 
 MAX_SOCKET_PATH: Final = 107  # bytes the kernel allows in the address of a Unix socket
-SHIELD_AUDIT: Final = "shield-audit.jsonl"
 OUTPUT_LOG: Final = "output.log"  # output of the container, as Podman's monitor writes it
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
 CONTAINERENV: Final = 'engine="podman"\n'  # file by which programs know that they are in a container
@@ -107,7 +115,7 @@ def make_sidecar(
     vault = VaultWiring(
         db_path=config.db_path,
         routes_path=config.routes_path,
-        audit_path=state_dir / "vault-audit.jsonl",
+        audit_path=state_dir / VAULT_AUDIT,
         passphrase_file=config.vault_session_file,
         usage=_usage(config, spec),
         ssh_scope=wiring.ssh_scope,

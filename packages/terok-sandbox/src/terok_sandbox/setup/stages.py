@@ -20,13 +20,13 @@ from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.config.model import CACHE
 from terok_sandbox.errors import PrerequisiteMissing, SandboxError, SetupError
 from terok_sandbox.launch.registry_hosts import learn_redirects
-from terok_sandbox.launch.resources import SHIELD_AUDIT, launch_lock
+from terok_sandbox.launch.resources import launch_lock
 from terok_sandbox.setup.containers_conf import add_hook_dir, remove_hook_dir
 from terok_sandbox.setup.hooks import install_hooks, remove_hooks
 from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
 from terok_sandbox.setup.state import check_setup, read_receipt, refuse_downgrade
-from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.sidecar import SHIELD_AUDIT, Sidecar
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.janitor import remember_store
 from terok_sandbox.supervise.systemd import install_units, remove_units

@@ -14,11 +14,11 @@ from terok_util.commands.output import show, show_row
 from terok_sandbox.audit_chain import ChainReport, select, verify_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import AuditError
+from terok_sandbox.sidecar import VAULT_AUDIT
 from terok_sandbox.vault.usage.journal import read_usage
 from terok_sandbox.vault.usage.prices import load_prices
 from terok_sandbox.vault.usage.rows import NANO, TOKENS, Totals, billing_of, count, totals_of
 
-AUDIT_NAME = "vault-audit.jsonl"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -55,11 +55,11 @@ def parse_since(text: str) -> datetime:
 
 def _logs(cfg: SandboxConfig, container: str | None) -> dict[str, Path]:
     if container is not None:
-        path = cfg.container_state_dir(container) / AUDIT_NAME
+        path = cfg.container_state_dir(container) / VAULT_AUDIT
         if not path.exists():
             raise AuditError(f"there is no credential audit of {container}", hint="see `terok-sandbox list`")
         return {container: path}
-    found = sorted((cfg.state_dir / "containers").glob(f"*/{AUDIT_NAME}"))
+    found = sorted((cfg.state_dir / "containers").glob(f"*/{VAULT_AUDIT}"))
     return {path.parent.name: path for path in found}
 
 
