@@ -48,7 +48,7 @@ from terok_executor.launch.task_start import (
     seed_workspace_from_clone_cache,
 )
 from terok_executor.paths import clone_cache_dir, task_dir
-from terok_executor.roster.egress import deny_lines, upstream_lines
+from terok_executor.roster.egress import upstream_lines, without_providers
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Installed
@@ -219,7 +219,7 @@ def _complete(
         budget=run_budget(config.budget, request.budget),
         dossier={"task": task.id, "agent": run.agent.name},
         gate=GateWiring.for_token(source.gate.path, task.scope, token, upstream) if source is not None else None,
-        tiers=replace(opened, security_deny=(*opened.security_deny, *deny_lines(roster.providers))),
+        tiers=without_providers(opened, roster.providers),
     )
     return replace(spec, env=assembled.env, volumes=assembled.volumes, wiring=wiring)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -26,7 +26,7 @@ from terok_executor.integrations.sandbox import (
 from terok_executor.launch.env import SEED_MOUNT, host_timezone
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.paths import checked_container_name, clone_cache_dir
-from terok_executor.roster.egress import allow_lines, deny_lines
+from terok_executor.roster.egress import allow_lines, without_providers
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.run_config import INIT, READY_MARKER, time_limit
 
@@ -77,7 +77,7 @@ def run_command(
         scope=request.scope,
         vault=False,
         gate=GateWiring.for_token(gate.path, request.scope, token),
-        tiers=replace(opened, security_deny=(*opened.security_deny, *deny_lines(roster.providers))),
+        tiers=without_providers(opened, roster.providers),
     )
     spec = _spec(request, sandbox.gate_url(request.scope, token), wiring, gate.seed(clone_cache_dir()))
     return _followed(sandbox, request, sandbox.run(spec), on_line)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import RepoSource, SandboxError, endpoint, parse_policy_line
+from terok_executor.integrations.sandbox import PolicyTiers, RepoSource, SandboxError, endpoint, parse_policy_line
 from terok_executor.roster.provider import Provider
 
 _DESTINATION = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9*._-]+)(?::(?P<port>[0-9]{1,5}))?")
@@ -42,6 +43,11 @@ def deny_lines(providers: Mapping[str, Provider]) -> tuple[str, ...]:
             if host and not _is_address(host) and host != "localhost":
                 hosts[host] = None
     return tuple(f'- {host} %reason="reached through the vault only"' for host in sorted(hosts))
+
+
+def without_providers(tiers: PolicyTiers, providers: Mapping[str, Provider]) -> PolicyTiers:
+    """Return the rules of a container with every provider's own host closed."""
+    return replace(tiers, security_deny=(*tiers.security_deny, *deny_lines(providers)))
 
 
 def _allow(text: str) -> str:
