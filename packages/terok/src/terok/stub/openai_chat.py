@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from terok.stub import reading
-from terok.stub.script import Conversation, Reply, Text
+from terok.stub.script import Charge, Conversation, Reply, Text
 from terok.stub.sse import frame, pieces
 from terok.stub.tools import OfferedTool
 
@@ -46,7 +46,7 @@ def body(reply: Reply, conversation: Conversation, reply_id: str) -> dict[str, A
     return {
         **_envelope(conversation, reply_id, "chat.completion"),
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(reply)}],
-        "usage": _usage(conversation),
+        "usage": usage(conversation.charge, "prompt", "completion"),
     }
 
 
@@ -64,7 +64,7 @@ def stream(reply: Reply, conversation: Conversation, reply_id: str) -> list[byte
     steps = [*((delta, None) for delta in deltas), ({}, _finish_reason(reply))]
     choices = ({"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason} for delta, reason in steps)
     chunks = [{**envelope, "choices": [choice]} for choice in choices]
-    chunks.append({**envelope, "choices": [], "usage": _usage(conversation)})
+    chunks.append({**envelope, "choices": [], "usage": usage(conversation.charge, "prompt", "completion")})
     return [*(frame(chunk) for chunk in chunks), frame("[DONE]")]
 
 
@@ -77,6 +77,17 @@ def models(names: tuple[str, ...]) -> dict[str, Any]:
 def error(kind: str, message: str) -> dict[str, Any]:
     """Return an error body; `kind` is one of the API's codes, such as `invalid_api_key`."""
     return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": kind}}
+
+
+def usage(charge: Charge, asked: str, answered: str) -> dict[str, Any]:
+    """Return the usage figures; the words for what was `asked` and `answered` are what the vendor's APIs differ in."""
+    return {
+        f"{asked}_tokens": charge.prompt,
+        f"{asked}_tokens_details": {"cached_tokens": charge.cache_read},
+        f"{answered}_tokens": charge.output,
+        f"{answered}_tokens_details": {"reasoning_tokens": charge.reasoning},
+        "total_tokens": charge.prompt + charge.output,
+    }
 
 
 def _tool(tool: Mapping[str, Any]) -> OfferedTool:
@@ -106,14 +117,3 @@ def _finish_reason(reply: Reply) -> str:
 
 def _envelope(conversation: Conversation, reply_id: str, kind: str) -> dict[str, Any]:
     return {"id": f"chatcmpl-{reply_id}", "object": kind, "created": CREATED, "model": conversation.model}
-
-
-def _usage(conversation: Conversation) -> dict[str, Any]:
-    charge = conversation.charge
-    return {
-        "prompt_tokens": charge.prompt,
-        "prompt_tokens_details": {"cached_tokens": charge.cache_read},
-        "completion_tokens": charge.output,
-        "completion_tokens_details": {"reasoning_tokens": charge.reasoning},
-        "total_tokens": charge.prompt + charge.output,
-    }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from terok.stub import reading
-from terok.stub.openai_chat import CREATED, THINKING, error, models
+from terok.stub.openai_chat import CREATED, THINKING, error, models, usage
 from terok.stub.script import Conversation, Reply, Text
 from terok.stub.sse import frame, pieces
 from terok.stub.tools import OfferedTool
@@ -42,7 +42,8 @@ def read_request(body: object, *, size: int = 0) -> Conversation:
 
 def body(reply: Reply, conversation: Conversation, reply_id: str) -> dict[str, Any]:
     """Return the answer to a request without `stream`."""
-    return _response(conversation, reply_id, "completed", [_item(reply, reply_id)], _usage(conversation))
+    used = usage(conversation.charge, "input", "output")
+    return _response(conversation, reply_id, "completed", [_item(reply, reply_id)], used)
 
 
 def stream(reply: Reply, conversation: Conversation, reply_id: str) -> list[bytes]:
@@ -119,7 +120,7 @@ def _response(
     reply_id: str,
     status: str,
     output: list[dict[str, Any]],
-    usage: Mapping[str, Any] | None,
+    used: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     return {
         "id": f"resp_{reply_id}",
@@ -135,16 +136,5 @@ def _response(
         "parallel_tool_calls": False,
         "tool_choice": "auto",
         "tools": [],
-        "usage": usage,
-    }
-
-
-def _usage(conversation: Conversation) -> dict[str, Any]:
-    charge = conversation.charge
-    return {
-        "input_tokens": charge.prompt,
-        "input_tokens_details": {"cached_tokens": charge.cache_read},
-        "output_tokens": charge.output,
-        "output_tokens_details": {"reasoning_tokens": charge.reasoning},
-        "total_tokens": charge.prompt + charge.output,
+        "usage": used,
     }
