@@ -3,102 +3,33 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
 from terok_executor.cli.following import summary
 from terok_executor.credentials import CredentialMissingError, store_key
-from terok_executor.errors import BuildError, ExecutorError, RequestError
+from terok_executor.errors import BuildError, RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.launch.prepared import write_supervisor_sidecar
 from terok_executor.launch.request import AgentRequest, RunOptions
-from terok_executor.launch.task_files import RunRecord
-from terok_executor.launch.task_start import seed_workspace_from_clone_cache
-from terok_executor.paths import clone_cache_dir, task_dir
-from terok_executor.roster.loader import load_agents, load_providers, load_tools
-from terok_executor.roster.roster import AgentRoster
+from terok_executor.paths import task_dir
 from terok_executor.runner.agent_runner import AgentRunner
 from terok_executor.runner.container_care import Outcome
 from terok_executor.runner.doctor import agent_doctor_checks
 from terok_executor.runner.result import new_commits
 from terok_executor.runner.storage import SharedMountStorageInfo, TaskStorageInfo
-from terok_sandbox import (
-    ExecResult,
-    FakeRuntime,
-    LifecycleHooks,
-    RunSpec,
-    Sandbox,
-    SandboxConfig,
-    allocate_per_container_resources,
-)
+from terok_sandbox import ExecResult, FakeRuntime, RunSpec, allocate_per_container_resources
 from terok_sandbox.doctor.check import examine
-from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
-from terok_sandbox.gate.invoke import pusher
+from terok_sandbox.errors import GpuConfigError, SandboxError, SpecError, SupervisionError
 from terok_sandbox.gate.upstream import Advertised, UpstreamRepository
-from terok_sandbox.launch.supervision import FakeSupervisor
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.unlock import open_vault
 from terok_util.process import Completed
 
-KEY = "sk-ant-api03-real-key-of-the-person"
-IMAGE = "localhost/image"
-
-
-@dataclass
-class Host:
-    runner: AgentRunner
-    runtime: FakeRuntime
-    supervision: FakeSupervisor
-    config: SandboxConfig
-    repo: Path
-    envs: list[str]
-    said: list[str]
-
-    def request(self, **change: object) -> AgentRequest:
-        base = {"agent": "claude", "repo": str(self.repo), "prompt": "do it", "name": "task-1"}
-        return AgentRequest(**{**base, **change})  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Host:
-    root = tmp_path_factory.mktemp("r")
-    monkeypatch.setenv("TEROK_ROOT", str(root))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    (root / "run").mkdir(mode=0o700)
-    repo = tmp_path / "repo"
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
-    subprocess.run([*git, "init", "-q", "-b", "main", str(repo)], check=True)
-    subprocess.run([*git, "-C", str(repo), "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    config = SandboxConfig()
-    runtime = FakeRuntime(images={IMAGE: {}})
-    envs: list[str] = []
-    launch = runtime.launch
-
-    def launching(plan):  # type: ignore[no-untyped-def]
-        envs.append(plan.env_file)
-        return launch(plan)
-
-    monkeypatch.setattr(runtime, "launch", launching)
-    supervision = FakeSupervisor()
-    none = Path("/nonexistent")
-    said: list[str] = []
-    runner = AgentRunner(
-        sandbox=Sandbox(config, runtime=runtime, supervision=supervision),
-        roster=AgentRoster(load_agents(none), load_providers(none), load_tools(none)),
-        image=IMAGE,
-        on_line=said.append,
-    )
-    store_key(config, runner.roster.provider("anthropic"), KEY)
-    return Host(runner, runtime, supervision, config, repo, envs, said)
-
-
-def tokens(host: Host) -> list[str]:
-    with open_vault(host.config) as vault:
-        return [row.container for row in vault.list_tokens()]
+from .conftest import IMAGE, KEY, Host, pushed, tokens
 
 
 def test_a_run_gives_the_container_a_phantom_and_keeps_the_key_and_the_prompt_off_the_command_line(host: Host) -> None:
@@ -184,17 +115,6 @@ def test_a_policy_file_takes_the_place_of_configured_profiles(host: Host, tmp_pa
     assert len(host.envs) == 1
 
 
-def test_a_repository_comes_from_a_copy_that_is_mounted_read_only(host: Host) -> None:
-    record = host.runner.start(host.request())
-    seed = clone_cache_dir() / f"{record.scope}.git"
-    assert seed.is_dir()
-    assert "TEROK_SEED=/var/lib/terok/seed.git" in host.envs[0].splitlines()
-    mounts = [word for word in host.runtime.plans[0].argv if str(seed) in word]
-    assert len(mounts) == 1
-    assert mounts[0].startswith(f"{seed}:/var/lib/terok/seed.git:")
-    assert mounts[0].rpartition(":")[2].split(",")[-1] == "ro"
-
-
 def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(host: Host) -> None:
     record = host.runner.start(host.request())
     host.runtime.finish("task-1", exit_code=7, output="line \x1b[31mred\n")
@@ -219,17 +139,6 @@ def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(ho
     assert json.loads(json.dumps(asdict(result)))["exit_code"] == 7
 
 
-def pushed(host: Host, record: RunRecord, branch: str, subject: str, *, by: str, onto: str = "") -> str:
-    """Move a branch of the mirror as a push of a container does; returns the new commit."""
-    onto = onto or record.heads["main"]
-    git = ["git", "-C", str(host.config.gate_base_path / f"{record.scope}.git"), "-c", "user.name=x"]
-    git += ["-c", f"user.email={pusher(by)}"]
-    words = ["commit-tree", f"{onto}^{{tree}}", "-p", onto, "-m", subject]
-    made = subprocess.run([*git, *words], check=True, capture_output=True, text=True).stdout.strip()
-    subprocess.run([*git, "update-ref", "-m", "push", f"refs/heads/{branch}", made], check=True)
-    return made
-
-
 def test_parallel_runs_count_their_own_commits(host: Host) -> None:
     """What another container pushes meanwhile is not this one's, also not where this one builds on it."""
     one, two = (host.runner.start(host.request(name=name)) for name in ("task-1", "task-2"))
@@ -250,110 +159,10 @@ def test_parallel_runs_count_their_own_commits(host: Host) -> None:
     assert ours != theirs
 
 
-def started(host: Host, **change: object) -> tuple[dict[str, str], list[str]]:
-    """Start a run; returns its environment, and what was said."""
-    host.said.clear()
-    host.runner.start(host.request(name=f"next-{len(host.envs)}", **change))
-    return dict(line.split("=", 1) for line in host.envs[-1].splitlines()), [
-        line for line in host.said if "note:" in line
-    ]
-
-
-def test_a_run_starts_from_the_upstream_s_state(host: Host) -> None:
-    """What an earlier run has pushed to the default branch was reviewed by nobody."""
-    record = host.runner.start(host.request())
-    unreviewed = pushed(host, record, "main", "unreviewed", by="task-1")
-    env, said = started(host)
-    assert env["TEROK_START"] == record.heads["main"] != unreviewed
-    assert said == ["note: 1 commits on main in the gate are not in the upstream; this run starts without them"]
-    _, said = started(host, branch="main")
-    assert said == ["note: 1 commits on main are not in the upstream; work goes on from them"]
-    pushed(host, record, "own", "more", by="task-1")
-    _, said = started(host, branch="own")
-    assert said == ["note: the branch own is not in the upstream; work goes on from what an earlier run has pushed"]
-
-
-def test_a_run_starts_from_another_branch_that_is_asked_for(host: Host) -> None:
-    git = ["git", "-C", str(host.repo), "-c", "user.name=x", "-c", "user.email=x@x"]
-    subprocess.run([*git, "checkout", "-q", "-b", "next"], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "second"], check=True)
-    now = subprocess.run([*git, "rev-parse", "next"], check=True, capture_output=True, text=True).stdout.strip()
-    subprocess.run([*git, "checkout", "-q", "main"], check=True)
-    env, _ = started(host, default_branch="next")
-    assert env["TEROK_START"] == now
-    env, _ = started(host)
-    assert env["TEROK_START"] != now
-    with pytest.raises(RequestError, match="has no branch nosuch"):
-        started(host, default_branch="nosuch")
-    with pytest.raises(RequestError, match="not a branch name"):
-        started(host, default_branch="a..b")
-
-
-def test_several_runs_start_from_one_commit_wherever_the_upstream_is(host: Host) -> None:
-    env, _ = started(host)
-    first = env["TEROK_START"]
-    git = ["git", "-C", str(host.repo), "-c", "user.name=x", "-c", "user.email=x@x"]
-    subprocess.run([*git, "commit", "-q", "--amend", "--allow-empty", "-m", "rewritten"], check=True)
-    now = subprocess.run([*git, "rev-parse", "main"], check=True, capture_output=True, text=True).stdout.strip()
-    env, said = started(host, start=first)
-    assert (env["TEROK_START"], said) == (first, [])
-    env, _ = started(host, start=now)
-    assert env["TEROK_START"] == now != first, "what the mirror lacks is asked of the upstream"
-    (host.repo / ".git/HEAD").write_text("damaged")
-    env, _ = started(host, start=first)
-    assert env["TEROK_START"] == first, "and of nobody if it has it"
-    (host.repo / ".git/HEAD").write_text("ref: refs/heads/main\n")
-    for wrong in ("0" * 40, "main", first[:12]):
-        with pytest.raises(RequestError, match="has no commit"):
-            started(host, start=wrong)
-
-
-def test_more_repositories_can_be_read_and_nothing_else(host: Host, tmp_path: Path) -> None:
-    library = tmp_path / "library"
-    subprocess.run(["git", "clone", "-q", str(host.repo), str(library)], check=True)
-    host.runner.start(host.request(project_id="web", references=[f"lib={library}", ["more", str(host.repo), "main"]]))
-    mounts = {word.split(":")[1]: word for word in host.runtime.plans[0].argv if ":/repos/" in word}
-    assert sorted(mounts) == ["/repos/lib.git", "/repos/more.git"]
-    assert mounts["/repos/lib.git"].startswith(f"{clone_cache_dir()}/web.lib.git:")
-    assert all(word.rpartition(":")[2].split(",")[-1] == "ro" for word in mounts.values())
-    for wrong in (["lib"], ["Lib=x"], ["a=.", "a=."], [["a", str(library), "x..y"]], [["a", str(library), "nosuch"]]):
-        with pytest.raises(RequestError):
-            host.runner.start(host.request(name="other", references=wrong))
-
-
 def test_a_run_may_choose_the_oci_runtime(host: Host) -> None:
     host.runner.start(host.request(runtime="runc"))
     argv = host.runtime.plans[0].argv
     assert argv[argv.index("--runtime") + 1] == "runc"
-
-
-def test_what_a_sync_finds_is_said(host: Host) -> None:
-    """An upstream that has rewritten its history waits for a person; the run starts from it all the same."""
-    record = host.runner.start(host.request())
-    git = ["git", "-C", str(host.repo), "-c", "user.name=x", "-c", "user.email=x@x"]
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "--amend", "-m", "rewritten"], check=True)
-    now = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    env, said = started(host)
-    assert env["TEROK_START"] == now
-    assert (
-        said[0]
-        == f"note: main has changed upstream and waits for you: `terok-executor sandbox gate ops {record.scope}`"
-    )
-
-
-def test_a_checkout_on_no_branch_and_with_changes_is_worked_on_as_it_is_committed(host: Host) -> None:
-    git = ["git", "-C", str(host.repo), "-c", "user.name=x", "-c", "user.email=x@x"]
-    (host.repo / "tracked").write_text("one")
-    for words in (["add", "."], ["checkout", "-q", "--detach"], ["commit", "-q", "-m", "on no branch"]):
-        subprocess.run([*git, *words], check=True)
-    (host.repo / "tracked").write_text("two")
-    now = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    env, said = started(host)
-    assert env["TEROK_START"] == now
-    assert said == [
-        f"note: the upstream's HEAD is on no branch; new work starts from its commit {now[:12]}",
-        f"note: what is not committed in {host.repo} stays there: tracked",
-    ]
 
 
 def test_an_interactive_container_waits_for_a_person_and_has_no_prompt(host: Host) -> None:
@@ -376,99 +185,12 @@ def test_every_agent_is_given_instructions_of_its_own_task_only(host: Host) -> N
     assert text.endswith("and be brief\n")
 
 
-def test_removal_leaves_nothing(host: Host) -> None:
-    host.runner.start(host.request())
-    host.runner.remove("task-1")
-    assert tokens(host) == []
-    assert not task_dir("task-1").exists()
-    assert not host.config.sidecar_path("task-1").exists()
-    host.runner.remove("task-1")
-
-
-def test_a_launch_that_fails_leaves_nothing(host: Host) -> None:
-    host.supervision.prepared = False
-    with pytest.raises(SupervisionError):
-        host.runner.start(host.request())
-    assert tokens(host) == []
-    assert not task_dir("task-1").exists()
-    assert host.runtime.records == {}
-    host.supervision.prepared = True
-
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        host.runner.start(host.request(), hooks=LifecycleHooks(pre_start=interrupted))
-    assert tokens(host) == []
-    assert not task_dir("task-1").exists()
-
-
-def test_a_name_in_use_is_refused_and_its_container_keeps_token_and_files(host: Host) -> None:
-    host.runner.start(host.request())
-    with pytest.raises(RequestError, match="exists already"):
-        host.runner.start(host.request(prompt="other"))
-    assert tokens(host) == ["task-1"]
-    assert (task_dir("task-1") / "home" / "prompt.txt").read_text() == "do it"
-
-
-def test_a_name_in_use_is_refused_before_anything_is_built(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.runner.start(host.request())
-    host.config.sidecar_path("task-1").unlink()  # as a container that somebody else has made
-    monkeypatch.setattr(host.runner, "_image", None)
-    monkeypatch.setattr(ImageBuilder, "ensure_default_l1", lambda *_: pytest.fail("an image is built"))
-    with pytest.raises(RequestError, match="exists already") as caught:
-        host.runner.start(host.request(prompt="other"))
-    assert caught.value.hint == "choose another --name, or `terok-executor rm task-1`"
-
-
-def test_what_a_container_removed_by_hand_has_left_is_cleared_before_the_name_is_used_again(host: Host) -> None:
-    host.runner.start(host.request())
-    host.runtime.records.clear()
-    host.runner.start(host.request())
-    assert tokens(host) == ["task-1"]
-
-
 def test_without_a_credential_nothing_is_started(host: Host) -> None:
     with pytest.raises(CredentialMissingError) as caught:
         host.runner.start(host.request(provider="openrouter"))
     assert caught.value.exit_code == 3
     assert caught.value.hint == "store one with `terok-executor auth openrouter`"
     assert host.runtime.plans == []
-
-
-def test_an_agent_that_does_not_end_is_stopped_and_counts_as_timed_out(host: Host) -> None:
-    host.runner.start(host.request())
-    assert host.runner.follow("task-1", lambda _line: None) == Outcome(124, timed_out=True)
-    assert not host.runtime.container("task-1").running
-    with pytest.raises(TimeoutError):
-        host.runtime.container("task-1").start()
-        host.runner.wait_for_exit("task-1", timeout=0.1)
-
-
-def test_a_container_that_does_not_get_ready_or_whose_wait_is_interrupted_is_stopped(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def give_up(*_: object, **__: object) -> bool:
-        raise KeyboardInterrupt
-
-    for wait, raised in ((lambda *_, **__: False, ExecutorError), (give_up, KeyboardInterrupt)):
-        monkeypatch.setattr(host.runner.sandbox, "stream_logs", wait)
-        with pytest.raises(raised):
-            host.runner.run_interactive("claude", str(host.repo), name="task-1")
-        assert not host.runtime.container("task-1").running
-        host.runner.remove("task-1")
-
-
-def test_no_page_no_container(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise ExecutorError("the page cannot be served")
-
-    monkeypatch.setattr(host.runner.sandbox, "stream_logs", lambda *_, **__: True)
-    monkeypatch.setattr("terok_executor.runner.agent_runner.serve_page", fail)
-    store_key(host.config, host.runner.roster.provider("openrouter"), "sk-or-v1-key")
-    with pytest.raises(ExecutorError, match="served"):
-        host.runner.run_web(str(host.repo), provider="opencode", name="task-1")
-    assert not host.runtime.container("task-1").running
 
 
 @pytest.mark.parametrize(
@@ -496,46 +218,6 @@ def test_what_the_sandbox_would_refuse_is_refused_before_anything_is_built(
     assert caught.value.exit_code == 2
 
 
-def test_ctrl_c_stops_the_container(host: Host) -> None:
-    host.runner.start(host.request())
-    host.runtime.records["task-1"].output = "x\n"
-
-    def interrupt(_line: str) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        host.runner.follow("task-1", interrupt)
-    assert not host.runtime.container("task-1").running
-
-
-def test_a_stop_that_podman_calls_failed_is_judged_by_whether_the_container_runs(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host.runner.start(host.request())
-    kind = type(host.runtime.container("task-1"))
-    stop = kind.stop
-
-    def stop_and_complain(self: object, timeout: int = 10) -> None:
-        stop(self, timeout)
-        raise EngineError("timed out waiting for file")
-
-    monkeypatch.setattr(kind, "stop", stop_and_complain)
-    host.runner.stop("task-1")
-
-    def only_complain(self: object, timeout: int = 10) -> None:
-        raise EngineError("it does not answer")
-
-    host.runtime.container("task-1").start()
-    monkeypatch.setattr(kind, "stop", only_complain)
-    with pytest.raises(EngineError):
-        host.runner.stop("task-1")
-
-
-def test_podman_s_own_failure_is_not_an_exit_code(host: Host) -> None:
-    with pytest.raises(RuntimeError):
-        host.runner.wait_for_exit("nobody")
-
-
 def test_one_backend_only(host: Host) -> None:
     with pytest.raises(ValueError, match="different backends"):
         AgentRunner(sandbox=host.runner.sandbox, runtime=FakeRuntime(images={}))
@@ -546,78 +228,6 @@ def test_the_engine_s_own_words_reach_the_caller(host: Host) -> None:
     with pytest.raises(SandboxError, match="there is no image"):
         host.runner.start(host.request())
     assert tokens(host) == []
-
-
-def test_a_sealed_run_mounts_nothing_and_copies_what_the_agent_needs(host: Host) -> None:
-    host.runner.start(host.request(sealed=True))
-    (plan,) = host.runtime.plans
-    assert plan.sealed
-    assert not [word for word in plan.argv if str(task_dir("task-1")) in word]
-    assert {destination for _, destination in host.runtime.records["task-1"].copied} == {
-        "/home/dev/.terok",
-        "/home/dev/.claude",
-        "/workspace",
-    }
-
-
-def test_a_sealed_run_gets_a_copy_of_the_repository_and_the_host_keeps_none(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace = task_dir("task-1") / "workspace"
-    seen: list[str] = []
-
-    def look(source: Path, destination: str) -> None:
-        if destination == "/workspace":
-            git = ["git", "-C", str(source)]
-            asked = ["remote", "get-url", "origin"], ["log", "-1", "--format=%s", "origin/main"]
-            done = [subprocess.run([*git, *words], capture_output=True, text=True, check=True) for words in asked]
-            seen.extend(one.stdout.strip() for one in done)
-            seen.extend(path.name for path in source.iterdir())
-            assert str(clone_cache_dir()) not in (source / ".git" / "config").read_text()
-
-    monkeypatch.setattr("terok_sandbox.runtime.fake.FakeContainer.copy_in", lambda _self, *words: look(*words))
-    host.runner.start(host.request(sealed=True))
-    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
-    assert seen == [env["CODE_REPO"], "first", ".git"]
-    assert "TEROK_SEED" not in env
-    assert not workspace.exists()
-
-
-def test_a_directory_is_seeded_whole_or_not_at_all(host: Host, tmp_path: Path) -> None:
-    record = host.runner.start(host.request())
-    place = tmp_path / "place"
-    place.mkdir()
-    assert not seed_workspace_from_clone_cache(place, "nobody", "x", host.config)
-    assert list(place.iterdir()) == []
-    (place / "mine").touch()
-    assert not seed_workspace_from_clone_cache(place, record.scope, "x", host.config)
-    (place / "mine").unlink()
-    address = 'https://x/a "b"\\c'
-    assert seed_workspace_from_clone_cache(place, record.scope, address, host.config)
-    git = ["git", "-C", str(place), "remote", "get-url", "origin"]
-    assert subprocess.run(git, capture_output=True, text=True, check=True).stdout == address + "\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["place", "repo"]
-
-
-def test_a_workspace_needs_no_repository_and_no_gate(host: Host, tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    record = host.runner.start(host.request(repo=None, workspace=tmp_path / "work"))
-    (plan,) = host.runtime.plans
-    assert any(word.startswith(f"{tmp_path / 'work'}:/workspace:") for word in plan.argv)
-    assert "CODE_REPO" not in host.envs[0]
-    assert json.loads(host.config.sidecar_path("task-1").read_text())["gate"] is None
-    host.runtime.finish("task-1")
-    assert host.runner.result("task-1", Outcome(0, timed_out=False), duration=1.0).commits == ()
-    assert (record.scope, record.branch) == ("", "")
-
-
-def test_without_the_gate_the_upstream_is_open_and_nothing_is_delivered(host: Host) -> None:
-    host.runner.start(host.request(repo="https://git.example.test/a/b", gate=False))
-    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
-    assert env["CODE_REPO"] == "https://git.example.test/a/b"
-    assert env["TEROK_DELIVER"] == "check"
-    tiers = json.loads(host.config.sidecar_path("task-1").read_text())["shield"]["tiers"]
-    assert any("git.example.test:443" in line for line in tiers["project_allow"])
 
 
 def test_a_tool_has_a_token_of_its_own_and_its_provider_s_credential_is_needed(host: Host) -> None:
@@ -678,60 +288,6 @@ def test_a_limit_the_agent_has_no_option_for_is_said_and_put_into_the_prompt(hos
     host.runner.start(host.request(agent="codex", max_turns=4))
     assert any("no option for a turn limit" in note for note in notes)
     assert "within 4 turns" in (task_dir("task-1") / "home" / "prompt.txt").read_text()
-
-
-def test_a_conversation_is_taken_up_with_a_new_prompt(host: Host) -> None:
-    host.runner.start(host.request(model="opus", sealed=True))
-    with pytest.raises(RequestError, match="still runs"):
-        host.runner.resume("task-1", prompt="more")
-    host.runtime.finish("task-1")
-    host.runner.resume("task-1", prompt="more")
-    copied = [destination for _, destination in host.runtime.records["task-1"].copied]
-    assert copied[-2:] == ["/home/dev/.terok/prompt.txt", "/home/dev/.terok/next-command"]
-    assert host.runtime.container("task-1").running
-    host.runner.start(host.request(name="task-2"))
-    host.runtime.finish("task-2")
-    host.runner.resume("task-2", prompt="more")
-    home = task_dir("task-2") / "home"
-    assert (home / "prompt.txt").read_text() == "more"
-    words = (home / "next-command").read_text()
-    stream = "--output-format stream-json --verbose"
-    assert words == f"timeout --kill-after=10 1800 claude -p --continue {stream} --dangerously-skip-permissions\n"
-    with pytest.raises(RequestError, match="no record"):
-        host.runner.resume("nobody", prompt="more")
-
-
-def test_the_conversation_that_was_seen_first_is_taken_up(host: Host) -> None:
-    host.runner.start(host.request())
-    home = task_dir("task-1") / "home"
-    assert host.runner.session("task-1") == ""
-    (home / "reports.jsonl").write_text('{"kind": "session", "session": "c-1"}\n')
-    assert host.runner.session("task-1") == "c-1"
-    (home / "reports.jsonl").write_text('{"kind": "session", "session": "c-2"}\n')
-    host.runtime.finish("task-1")
-    host.runner.resume("task-1", prompt="more")
-    assert "claude -p --resume c-1 --output-format" in (home / "next-command").read_text()
-
-
-def test_a_message_is_typed_where_an_agent_runs(host: Host) -> None:
-    host.runner.start(host.request(prompt=None))
-    answers = [ExecResult(0, "", ""), ExecResult(3, "", "")]
-    host.runtime.on_exec = lambda *_: answers.pop(0)
-    host.runner.send("task-1", "Go on\x1b[2J")
-    assert (task_dir("task-1") / "home" / "message.txt").read_text() == "Go on\\x1b[2J"
-    with pytest.raises(RequestError, match="takes a message now"):
-        host.runner.send("task-1", "Go on")
-    host.runtime.finish("task-1")
-    with pytest.raises(RequestError, match="does not run"):
-        host.runner.send("task-1", "Go on")
-
-
-def test_a_restricted_agent_asks_in_its_terminal_too(host: Host) -> None:
-    host.runner.start(host.request(prompt=None, unrestricted=False))
-    host.runner.start(host.request(prompt=None, name="task-2"))
-    asking, acting = (" ".join(host.runner.login_command(name, agent=True)) for name in ("task-1", "task-2"))
-    assert "claude; tmux" in asking
-    assert "claude --dangerously-skip-permissions; tmux" in acting
 
 
 def test_sub_agents_lie_where_the_agent_looks(host: Host, tmp_path: Path) -> None:
@@ -860,62 +416,6 @@ def test_a_program_may_write_paths_as_text_and_limits_as_the_command_line_does(h
         host.runner.run_headless("claude", str(host.repo), prompt="x", caps=["net_admin"])
     with pytest.raises(RequestError, match="invalid number of CPUs 'many'"):
         host.runner.launch_prepared(name="own-2", cpus="many", **prepared)
-
-
-def test_a_variable_of_the_caller_s_reaches_the_container_and_no_argument(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FROM_HERE", "its value")
-    request = host.request(env=["PLAIN=a=b", "EMPTY=", "FROM_HERE"])
-    host.runner.start(request)
-    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
-    assert (env["PLAIN"], env["EMPTY"], env["FROM_HERE"]) == ("a=b", "", "its value")
-    kept = [json.dumps(host.runtime.plans[0].argv), repr(request), *host.said]
-    kept.append((task_dir("task-1") / "run.json").read_text())
-    assert not [text for text in kept if "its value" in text]
-    host.runner.run_headless("claude", str(host.repo), prompt="x", name="task-2", env={"PLAIN": "c"})
-    assert "PLAIN=c" in host.envs[1].splitlines()
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("NOT_SET_ANYWHERE", "is not set here"),
-        ("1X=secret-text", "invalid variable name '1X'"),
-        ("A B=secret-text", "invalid variable name"),
-        ("TEROK_DELIVER=secret-text", "set by terok itself"),
-        ("LD_PRELOAD=secret-text", "set by terok itself"),
-        ("https_proxy=secret-text", "set by terok itself"),
-        ("GIT_CONFIG_COUNT=secret-text", "set by terok itself"),
-        ("DISABLE_AUTOUPDATER=secret-text", "set by terok itself"),
-        ("ANTHROPIC_API_KEY=secret-text", "come from the vault"),
-        ("OPENAI_API_KEY=secret-text", "come from the vault"),
-        ("ANTHROPIC_BASE_URL=secret-text", "come from the vault"),
-        ("GH_TOKEN=secret-text", "come from the vault"),
-        (f"MINE=x{KEY}y", "contains a secret of the vault: anthropic, set default"),
-        ("MINE=secret-text\nB=c", "more than one line"),
-    ],
-)
-def test_a_variable_that_would_defeat_a_wall_is_refused_before_anything_is_built(
-    host: Host, monkeypatch: pytest.MonkeyPatch, setting: str, message: str
-) -> None:
-    monkeypatch.setattr(host.runner, "_image", None)
-    monkeypatch.setattr(ImageBuilder, "ensure_default_l1", lambda *_: pytest.fail("an image is built"))
-    with pytest.raises((RequestError, SpecError), match=message) as caught:
-        host.runner.start(host.request(env=[setting]))
-    assert caught.value.exit_code == 2
-    assert "secret-text" not in str(caught.value) and KEY not in str(caught.value)
-
-
-def test_no_variable_that_a_container_is_given_can_be_overwritten(host: Host) -> None:
-    store_key(host.config, host.runner.roster.provider("github"), "ghp_" + "r" * 36)
-    host.runner.start(host.request(tools=("gh",), shared_dir=host.repo, timezone="UTC", authorship="human-agent",
-                                   human_name="Ann", human_email="ann@x"))  # fmt: skip
-    names = [line.partition("=")[0] for line in host.envs[0].splitlines()]
-    for name in names:
-        with pytest.raises(RequestError, match=f"the variable {name} "):
-            host.runner.start(host.request(name="task-2", tools=("gh",), env=[f"{name}=x"]))
-    assert len(names) > 20
 
 
 def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_configuration(host: Host) -> None:
