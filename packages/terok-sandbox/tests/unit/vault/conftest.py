@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 from terok_sandbox.audit import read_audit
-from terok_sandbox.sidecar import VaultWiring
+from terok_sandbox.sidecar import UsageWiring, VaultWiring
+from terok_sandbox.values.facts import Fact
+from terok_sandbox.values.limits import NO_LIMITS, Limits, OnLimit
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.store import CredentialDB
 from terok_sandbox.vault.stream import Deadlines
+from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.worker import Server
+
+from .shop import Bill, Open, Shop
 
 SECRET = "sk-the-real-secret-0123456789/abc"
 CONTAINER = "box"
@@ -132,3 +139,43 @@ async def client(vault: Vault) -> AsyncIterator[aiohttp.ClientSession]:
         vault.url, headers={"x-api-key": vault.token}, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=20)
     ) as session:
         yield session
+
+
+@pytest.fixture
+async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
+    closing: list[Any] = []
+
+    async def opened(
+        limits: Limits, *, on_limit: OnLimit = "refuse", project: Limits = NO_LIMITS, **routes: Any
+    ) -> Shop:
+        files.routes(stub={"upstream": provider.url, "header": "x-api-key", **routes})
+        journal, told = files.wiring.audit_path.with_name("usage.jsonl"), list[Fact]()
+        usage = UsageWiring(journal, "task", time.time(), None, limits, project, on_limit)
+        deadlines, meter, bill = Deadlines(), UsageMeter(usage, CONTAINER, tell=told.append), Bill()
+        provider.handler = bill.answer
+        proxy = VaultProxy(VaultAccess(files.wiring), deadlines, container=CONTAINER,
+                           audit_path=files.wiring.audit_path, meter=meter)  # fmt: skip
+        server = Server(proxy.serve, deadlines)
+        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        server.listen(listener)
+        files.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = aiohttp.ClientSession(
+            files.url, headers={"x-api-key": files.token}, connector=aiohttp.TCPConnector(limit=0)
+        )
+
+        async def close() -> None:
+            bill.go_on.set()
+            await client.close()
+            await server.shutdown(0.1)
+            listener.close()
+            await proxy.close()
+            meter.close()
+            deadlines.stop()
+            files.db.close()
+
+        closing.append(close)
+        return Shop(files, bill, usage, client, meter, told, deadlines)
+
+    yield opened
+    for close in closing:
+        await close()
