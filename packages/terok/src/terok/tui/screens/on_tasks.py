@@ -10,6 +10,7 @@ from terok_util import UsageError
 
 from terok.model.task import Task
 from terok.tui.screens.page import Page
+from terok.tui.views.idle import idle_actions
 
 _SEVERAL = 3
 """Tasks that are named one by one; of more their number is said."""
@@ -22,6 +23,11 @@ class OnTasks(Page):
         """Return the tasks that an action is about: those that are marked, else the one here."""
         task = self.world.tasks.get(self.here())
         return [task] if task is not None else []
+
+    def idle(self) -> dict[str, str]:
+        """Return what would be refused for the one task that is meant."""
+        tasks = self.chosen()
+        return idle_actions(tasks[0]) if len(tasks) == 1 else {}
 
     def only(self) -> Task | None:
         """Return the one task here; without one say so."""
@@ -169,7 +175,8 @@ class OnTasks(Page):
 
     def do_review(self) -> None:
         """Show what the task brings."""
-        self._verb("review")
+        if task := self.only():
+            self.terok.open_page("review", task=task.id)
 
     def do_diff(self) -> None:
         """Show what has changed in the workspace."""
