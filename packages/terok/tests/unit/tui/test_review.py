@@ -108,7 +108,7 @@ def test_comments_and_findings_stand_below_their_lines_and_stale_ones_above_all(
     first = next(number for number, line in enumerate(lines) if line.startswith("  src/a.py"))
     place = next(number for number, line in enumerate(lines) if line.endswith("the old line of it"))
     assert lines[place + 1] == "  # 1 (written) me: why?"
-    assert "  ! workflow: runs by itself" == lines[place + 3]
+    assert lines[place + 3] == "  ! workflow: runs by itself"
     above = "\n".join(lines[:first])
     assert "# 2 on gone.py:7, which has changed since [stale]" in above and "# 4 (written) me: all of it" in above
     assert "check passed  make test" in above and "done" not in "\n".join(lines)
