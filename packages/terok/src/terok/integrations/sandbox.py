@@ -72,3 +72,7 @@ with lazy_imports(globals()):
     from terok_sandbox import state_checks as state_checks
     from terok_sandbox import verify_audit as verify_audit
     from terok_sandbox import write_sarif as write_sarif
+    from terok_sandbox import ClearanceRequest as ClearanceRequest
+    from terok_sandbox import Verdict as Verdict
+    from terok_sandbox import answer_request as answer_request
+    from terok_sandbox import waiting_requests as waiting_requests

@@ -37,7 +37,7 @@ class Action(NamedTuple):
 
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
-    LISTS: frozenset(("inbox", "task", "review", "output", "help")),
+    LISTS: frozenset(("inbox", "task", "review", "clearance", "output", "help")),
     TASKS: frozenset(("inbox", "task", "review")),
     OUTPUTS: frozenset(("task", "output")),
 }
@@ -87,6 +87,17 @@ ACTIONS: Final = (
     Action("previous_match", "comma", "previous match", "go to the place before with the text", OUTPUTS),
     Action("follow", "f", "follow", "stay at the end of the output, or no longer", OUTPUTS, "", 45),
     Action("raw", "b", "raw", "show the output byte for byte, or as a transcript", "task"),
+    Action(
+        "allow",
+        "a",
+        "allow",
+        "allow the destination, for as long as you say",
+        "clearance",
+        "sandbox clearance allow",
+        10,
+    ),
+    Action("deny", "D", "deny", "deny it; the agent reads why", "clearance", "sandbox clearance deny", 12),
+    Action("clearance", "C", "clearance", "show what tasks want to reach", EVERYWHERE, "sandbox clearance list"),
     Action("new", "n", "new", "start a task", EVERYWHERE, "task run", 50),
     Action(
         "undo", "u", "undo", "take back the last thing that was deleted, archived or rejected", EVERYWHERE, "undo", 60

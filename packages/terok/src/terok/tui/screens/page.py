@@ -210,6 +210,10 @@ class Page(Screen[None], inherit_bindings=False):
         """Take back the last thing that can be."""
         self.terok.undo()
 
+    def do_clearance(self) -> None:
+        """Show what tasks want to reach and were refused."""
+        self.terok.open_page("clearance")
+
     def do_operations(self) -> None:
         """Show what can be taken back."""
         self.terok.run_verb("op", "log")
