@@ -9,6 +9,9 @@ import pytest
 from terok.model.facts import Process
 from terok.services import Tasks
 from terok.store import Store
+from terok.tui.background import keeper
+from terok.tui.views.inbox import Place
+from terok_util import UsageError
 from textual import events
 
 from .conftest import ASKS, QUEUED, SPENT, WORKS, grid, populate, until
@@ -125,6 +128,30 @@ async def test_a_task_is_deleted_with_two_gestures_and_brought_back(tui, source)
         await until(pilot, lambda: QUEUED not in app.world.tasks)
         await pilot.press("u")
         await until(pilot, lambda: QUEUED in app.world.tasks)
+
+
+async def test_what_failed_stays_marked_and_the_place_is_kept_at_once(tui, monkeypatch):
+    populate()
+
+    def refuse(self, task):
+        if task.id == "z0000001":
+            raise UsageError("not this one")
+        return 1
+
+    monkeypatch.setattr(Tasks, "archive", refuse)
+    kept: list[Place] = []
+    monkeypatch.setattr(keeper, "keep_place", kept.append)
+    monkeypatch.setattr(keeper, "GATHER", 0.0)
+    app = tui(place=Place(folded=frozenset()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.screen.go_to(app.world.tasks["z0000000"])
+        await pilot.press("m", "m", "A")
+        await until(pilot, lambda: "archive z0000000 old-0, z0000001 old-1?" in grid(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.works.open and app.place.marks == {"z0000001"})
+        await until(pilot, lambda: "not this one" in grid(app))
+        await until(pilot, lambda: kept and kept[-1].at == app.place.at)
 
 
 async def test_a_follow_up_is_written_for_a_headless_task(tui, source):
