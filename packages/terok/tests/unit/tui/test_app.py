@@ -11,6 +11,7 @@ from terok.services import Tasks
 from terok.store import Store
 from terok.tui.background import keeper
 from terok.tui.views.inbox import Place
+from terok.tui.views.world import Changed
 from terok_util import UsageError
 from textual import events
 
@@ -212,6 +213,24 @@ async def test_keys_that_are_typed_ahead_go_where_they_are_meant(tui):
         await until(pilot, lambda: app.screen.NAME == "palette" and "stop the task; its work stays" in grid(app))
         await until(pilot, lambda: app.screen.query_one("Input").value == "stop")
         assert app.world.pending == {}
+
+
+async def test_no_key_is_lost_or_overtaken_while_the_screen_changes(tui):
+    """A chunk that a terminal gives at once: everything in it was read in one go."""
+    populate()
+    app = tui()
+    names = {"/": "slash", ":": "colon", "\r": "enter", "\x1b": "escape", "-": "minus", " ": "space"}
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        for wanted in ("name:refactor-db", "id:c1234567", "s:working p:core"):
+            for key in f"/{wanted}\r":
+                app.post_message(events.Key(names.get(key, key), key if key.isprintable() else None))
+                app.post(Changed((app.world.tasks[WORKS],)))
+            await until(pilot, lambda text=wanted: app.place.filter == text and not app.screen.query_one("Ask").asking)
+            assert app.world.pending == {} and app.screen.NAME == "inbox"
+            for key in "\x1bj\x1b":
+                app.post_message(events.Key(names.get(key, key), key if key.isprintable() else None))
+            await until(pilot, lambda: app.place.filter == "")
 
 
 async def test_help_and_palette_have_every_action_of_the_screen(tui):
