@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from terok_util import UsageError, safe_text
@@ -104,6 +104,22 @@ def look_at(
         frozenset(viewed(store, work.task)) if work.task else frozenset(),
         tuple(check_runs(store, work.task)) if work.task else (),
         moved_upstream(gate, seen, own),
+    )
+
+
+def refreshed(store: Store, look: Look) -> Look:
+    """Return a look at the same commit with the comments, marks and checks that are recorded now."""
+    task, reviewed = look.reviewed.task, look.reviewed
+    if not task:
+        return look
+    own = look.changes
+    if look.since is not None:
+        own = read_changes(reviewed.mirror, reviewed.base or EMPTY_TREES[len(reviewed.tip)], reviewed.tip)
+    return replace(
+        look,
+        comments=tuple(place_comments(store, reviewed, own)),
+        viewed=frozenset(viewed(store, task)),
+        checks=tuple(check_runs(store, task)),
     )
 
 

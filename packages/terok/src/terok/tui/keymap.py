@@ -17,6 +17,8 @@ TASKS: Final = "tasks"
 """Screens on which tasks are chosen."""
 OUTPUTS: Final = "outputs"
 """Screens that show an output."""
+DIFFS: Final = "diffs"
+"""Screens that show changed files."""
 
 
 class Action(NamedTuple):
@@ -37,9 +39,10 @@ class Action(NamedTuple):
 
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
-    LISTS: frozenset(("inbox", "task", "output", "help")),
-    TASKS: frozenset(("inbox", "task")),
+    LISTS: frozenset(("inbox", "task", "output", "help", "review", "compare", "race")),
+    TASKS: frozenset(("inbox", "task", "review", "race")),
     OUTPUTS: frozenset(("task", "output")),
+    DIFFS: frozenset(("review", "compare")),
 }
 """The screens of each kind; a new screen is added to the kinds whose actions it has."""
 
@@ -72,6 +75,7 @@ ACTIONS: Final = (
     Action("archive", "A", "archive", "remove the container, keep the record", TASKS, "task archive"),
     Action("delete", "X", "delete", "delete the task; it can be brought back", TASKS, "task delete"),
     Action("copy", "y", "copy", "copy the task's identifier", TASKS),
+    Action("race", "N", "race", "compare the attempts of the task's race", TASKS, "race show"),
     Action("mark", "m", "mark", "mark the task, for an action on several", "inbox"),
     Action("mark_all", "M", "mark all", "mark everything that is shown, or nothing", "inbox"),
     Action("filter", "slash", "filter", "show only the tasks that meet a filter", "inbox", "task list", 55),
@@ -80,6 +84,24 @@ ACTIONS: Final = (
     Action("previous_match", "comma", "previous match", "go to the place before with the text", OUTPUTS),
     Action("follow", "f", "follow", "stay at the end of the output, or no longer", OUTPUTS, "", 45),
     Action("raw", "b", "raw", "show the output byte for byte, or as a transcript", "task"),
+    Action("read", "enter", "open", "go to the lines of the file", DIFFS, "", 10),
+    Action("next_file", "greater_than_sign", "next file", "go to the next file", DIFFS),
+    Action("previous_file", "less_than_sign", "previous file", "go to the file before", DIFFS),
+    Action("next_hunk", "right_curly_bracket", "next hunk", "go to the next lines that have changed", DIFFS),
+    Action("previous_hunk", "left_curly_bracket", "previous hunk", "go to those before", DIFFS),
+    Action("next_remark", "full_stop", "next remark", "go to the next finding or comment", DIFFS, "", 16),
+    Action("previous_remark", "comma", "previous remark", "go to the one before", DIFFS),
+    Action("split", "backslash", "split", "show both versions side by side, or one", DIFFS, "review"),
+    Action("blanks", "b", "blanks", "leave changes of white space out, or show them", DIFFS, "review"),
+    Action("select", "space", "select", "begin a range of lines, or end it", "review"),
+    Action("comment", "c", "comment", "comment on the lines, or answer the comment", "review", "review", 12),
+    Action("resolve", "S", "settle", "settle the comment", "review", "review"),
+    Action("viewed", "m", "viewed", "mark the file as viewed while it stays as it is", "review", "review", 14),
+    Action("since", "o", "since last", "show only what is new since you last looked, or all", "review", "review", 18),
+    Action("check", "C", "check", "run a command on the commit", "review", "review"),
+    Action("judge", "enter", "review", "show what the attempt brings", "race", "review", 10),
+    Action("compare", "equals_sign", "compare", "show how two attempts differ", "race", "race show", 12),
+    Action("keep", "K", "keep", "promote the attempt and archive the others", "race", "race keep", 14),
     Action("new", "n", "new", "start a task", EVERYWHERE, "task run", 50),
     Action(
         "undo", "u", "undo", "take back the last thing that was deleted, archived or rejected", EVERYWHERE, "undo", 60
@@ -103,6 +125,12 @@ _SIGNS: Final = {
     "dollar_sign": "$",
     "exclamation_mark": "!",
     "question_mark": "?",
+    "right_curly_bracket": "}",
+    "left_curly_bracket": "{",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "equals_sign": "=",
+    "backslash": "\\",
     "full_stop": ".",
     "comma": ",",
     "escape": "esc",

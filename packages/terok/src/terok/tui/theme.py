@@ -32,6 +32,10 @@ _LOOKS: Final = {
         "added": "green",
         "removed": "red",
         "meta": "cyan",
+        "added_word": "green reverse",
+        "removed_word": "red reverse",
+        "keyword": "magenta",
+        "literal": "cyan",
     },
     "blue-orange": {
         "error": "bold #ff9f40",
@@ -42,6 +46,10 @@ _LOOKS: Final = {
         "added": "#56b4e9",
         "removed": "#ffb000",
         "meta": "#8ab4ff",
+        "added_word": "#56b4e9 reverse",
+        "removed_word": "#ffb000 reverse",
+        "keyword": "#d9c58b",
+        "literal": "#8ab4ff",
     },
     "blue-orange-light": {
         "error": "bold #8f3b00",
@@ -52,6 +60,10 @@ _LOOKS: Final = {
         "added": "#005a9c",
         "removed": "#a04a00",
         "meta": "#0b3d91",
+        "added_word": "#005a9c reverse",
+        "removed_word": "#a04a00 reverse",
+        "keyword": "#6b5200",
+        "literal": "#0b3d91",
     },
 }
 THEMES: Final = tuple(_LOOKS)

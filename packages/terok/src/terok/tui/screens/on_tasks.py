@@ -162,7 +162,16 @@ class OnTasks(Page):
 
     def do_review(self) -> None:
         """Show what the task brings."""
-        self._verb("review")
+        if task := self.only():
+            self.terok.open_page("review", task=task.id)
+
+    def do_race(self) -> None:
+        """Compare the attempts of the task's race."""
+        if task := self.only():
+            if task.race:
+                self.terok.open_page("race", task=task.id)
+            else:
+                self.note(f"{task.name} is no attempt of a race", hint="`terok race run` starts one", error=True)
 
     def do_diff(self) -> None:
         """Show what has changed in the workspace."""
