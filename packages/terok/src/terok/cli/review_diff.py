@@ -50,9 +50,9 @@ def painter(stream: object = None) -> Callable[[str, str], str]:
     return (lambda text, code: f"\x1b[{code}m{text}\x1b[0m" if text else text) if wanted else Style().paint
 
 
-def file_lines(file: FileDiff, hunks: Iterable[Hunk], style: Style, remarks: Remarks) -> Iterator[str]:
+def file_lines(file: FileDiff, style: Style, remarks: Remarks) -> Iterator[str]:
     """Yield the hunks of a file, each remark below its line."""
-    for hunk in hunks:
+    for hunk in file.hunks():
         head = safe_text(hunk.heading, limit=120)
         yield style.paint(f"@@ {hunk.old} {hunk.new} @@{f' {head}' if head else ''}", CYAN)
         texts = _texts(file, hunk, style)

@@ -36,7 +36,9 @@ def check(one: Standing) -> str:
 
 def cost(one: Standing) -> str:
     """Return its cost."""
-    return "?" if one.cost is None else f"${one.cost:.4f}"
+    if one.cost is None:
+        return "?" if one.seconds is not None else "-"
+    return f"${one.cost:.4f}"
 
 
 def duration(one: Standing) -> str:

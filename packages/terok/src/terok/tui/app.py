@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from terok.tui.background.feed import Feed, Source
+from terok.tui.background.keeper import Keeper
 from terok.tui.background.latest import Latest
 from terok.tui.background.opening import opened, tmux_window
 from terok.tui.background.output import Grown, Output
@@ -26,7 +27,7 @@ from terok.tui.screens.inbox import InboxScreen
 from terok.tui.screens.page import Page
 from terok.tui.theme import DEFAULT, looks
 from terok.tui.views.header import window_title
-from terok.tui.views.inbox import Place
+from terok.tui.views.inbox import Place, place_to_json
 from terok.tui.views.rows import next_edge
 from terok.tui.views.world import Begun, News, Settled, World, after
 
@@ -48,7 +49,10 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     TITLE = "terok"
     ENABLE_COMMAND_PALETTE = False
     CSS = "Screen { background: ansi_default; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave", show=False, priority=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "leave", show=False),
+        Binding("ctrl+z", "suspend_process", show=False),
+    ]
 
     def __init__(
         self,
@@ -60,7 +64,9 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         driver: Any = None,
     ) -> None:
         super().__init__(driver_class=driver, ansi_color=True)
-        self.world, self.place, self.keys = World(), place, keys
+        self.world, self.keys = World(), keys
+        self._place = place
+        self._keeper = Keeper()
         self.looks = looks(theme)
         self.works = Works(self.post)
         self.feed = Feed(self.post, source)
@@ -71,6 +77,17 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         self._opening = 0
         self._held: list[Key] = []
         self.set_keymap({name: key for name, key in keys.items() if name != "answer"})
+
+    @property
+    def place(self) -> Place:
+        """Where the person is in the inbox."""
+        return self._place
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        if place_to_json(place) != place_to_json(self._place):
+            self._keeper.keep(place)
+        self._place = place
 
     def post(self, value: Any) -> None:
         """Hand a value to the loop, from any thread."""
@@ -85,6 +102,7 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         self.theme = "ansi-dark"
         self.feed.start()
         self.latest.start()
+        self._keeper.start()
 
     @property
     def page(self) -> Page | None:

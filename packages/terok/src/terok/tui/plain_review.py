@@ -9,7 +9,7 @@ from terok.model.hunks import FileDiff
 from terok.model.race import Race, Standing
 from terok.services.review_look import Look
 from terok.tui.background.race import board_of, compared
-from terok.tui.background.review import Trouble, counted, laid_out, look, pair_of, record
+from terok.tui.background.review import Trouble, laid_out, look, pair_of, record
 from terok.tui.views.plain_review import CELLS, attempt_lines, file_lines, sheet_lines
 from terok.tui.views.review_overview import overview
 from terok.tui.views.review_promotion import decided, moved_words
@@ -82,12 +82,12 @@ class PlainReview:
             self._say(found.message)
             self._say(found.hint)
             return False
-        self._seen, said = found, remarks(found)
-        for line in sheet_lines(overview(found, said.get("", ()), CELLS, _now())):
+        self._seen, said = found.look, remarks(found.look)
+        for line in sheet_lines(overview(found.look, said.get("", ()), CELLS, _now())):
             self._say(line)
-        for line in file_lines(found, said, counted(found.changes.files)):
+        for line in file_lines(found.look, said, found.counts):
             self._say(line)
-        record(found)
+        record(found.look)
         return True
 
     def _turn(self) -> None:
@@ -171,9 +171,8 @@ class PlainRace:
         if isinstance(found, Trouble):
             self._say(found.message)
             return
-        pair, changes = found
-        for file in changes.files:
-            _, sheet = laid_out(file, (), CELLS, split=False, pair=pair, whole=changes.whole)
+        for file in found.changes.files:
+            _, sheet = laid_out(file, (), CELLS, split=False, pair=found.pair, whole=found.changes.whole)
             for line in sheet_lines(sheet):
                 self._say(line)
 

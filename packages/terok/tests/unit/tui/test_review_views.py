@@ -146,8 +146,8 @@ def test_words_that_have_changed_and_the_language_have_colors():
     colors = colors_of(file, hunks, made.texts, patience=60)
     gone, come = (colors[line] for line in hunks[0].lines)
     assert plain(gone) == 'def name(): return "x"  # why'
-    assert [span.text for span in come if span.style == "added_word"] == ["other"]
-    assert {span.text: span.style for span in gone} >= {"name": "removed_word", "return": "keyword", "# why": "dim"}
+    assert [span.text for span in come if span.style == "added-word"] == ["other"]
+    assert {span.text: span.style for span in gone} >= {"name": "removed-word", "return": "keyword", "# why": "dim"}
     assert colors_of(file, hunks, made.texts, patience=0.001) == {}
 
 

@@ -8,10 +8,12 @@ from typing import NamedTuple
 from terok_util import TerokError
 
 from terok.model.race import Race
-from terok.services import Races, Reviews, Tasks
+from terok.services import Races, Tasks
+from terok.services.gates import Gates
 from terok.services.race_board import Board
 from terok.services.review_diffs import Changes, read_changes
-from terok.tui.background.review import Pair, Trouble
+from terok.services.tasks_base import TaskBase
+from terok.tui.background.review import Pair, Trouble, counted
 
 
 class Judged(NamedTuple):
@@ -31,11 +33,20 @@ def board_of(task: str) -> Judged | Trouble:
         return Trouble(error.message, error.hint or "")
 
 
-def compared(race: Race, one: str, other: str, *, ignore_space: bool) -> tuple[Pair, Changes] | Trouble:
+class Difference(NamedTuple):
+    """What differs between two commits, and how many lines each file gains and loses."""
+
+    pair: Pair
+    changes: Changes
+    counts: Mapping[str, tuple[int, int]]
+
+
+def compared(race: Race, one: str, other: str, *, ignore_space: bool) -> Difference | Trouble:
     """Return what differs between two commits of a race."""
     try:
-        with Tasks(create=False) as tasks:
-            pair = Pair(Reviews(tasks).open(race.scope).path, one, other, ignore_space)
-        return pair, read_changes(pair.mirror, one, other, ignore_space=ignore_space)
+        with TaskBase(create=False) as tasks:
+            pair = Pair(Gates(tasks).open(race.scope).path, one, other, ignore_space)
+        changes = read_changes(pair.mirror, one, other, ignore_space=ignore_space)
+        return Difference(pair, changes, counted(changes.files))
     except TerokError as error:
         return Trouble(error.message, error.hint or "")

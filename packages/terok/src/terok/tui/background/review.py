@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from terok_util import TerokError
 
 from terok.errors import MalformedDiff
-from terok.model.hunks import FileDiff, counts
-from terok.services import Reviews, Tasks
+from terok.model.hunks import FileDiff
+from terok.services.gates import Gates
 from terok.services.review_diffs import read_changes
-from terok.services.review_look import EMPTY_TREES, Look, refreshed
+from terok.services.review_look import EMPTY_TREES, Look, look_at, record_look, refreshed
+from terok.services.tasks_base import TaskBase
 from terok.tui.views.review_remarks import Remark
 from terok.tui.views.review_sheet import Sheet, sheet
 
@@ -36,12 +37,22 @@ class Pair(NamedTuple):
     ignore_space: bool = False
 
 
-def look(task: str, *, since: bool, ignore_space: bool) -> Look | Trouble:
+class Found(NamedTuple):
+    """A look, and how many lines each file gains and loses."""
+
+    look: Look
+    counts: Mapping[str, tuple[int, int]]
+
+
+def look(task: str, *, since: bool, ignore_space: bool) -> Found | Trouble:
     """Return what a task brings; nothing is recorded before it has been drawn."""
     try:
-        with Tasks(create=False) as tasks:
-            reviews = Reviews(tasks)
-            return reviews.look(reviews.find(task), since_last=since, ignore_space=ignore_space)
+        with TaskBase(create=False) as tasks:
+            gates = Gates(tasks)
+            work = gates.find(task)
+            gate = gates.open(work.scope)
+            found = look_at(tasks.store, gate, work, since_last=since, ignore_space=ignore_space)
+            return Found(found, counted(found.changes.files))
     except TerokError as error:
         return Trouble(error.message, error.hint or "")
 
@@ -54,16 +65,15 @@ def pair_of(look: Look, *, ignore_space: bool) -> Pair | None:
     return Pair(reviewed.mirror, reviewed.base or EMPTY_TREES[len(reviewed.tip)], reviewed.tip, ignore_space)
 
 
-def record(look: Look) -> dict[str, tuple[int, int]]:
-    """Record that a person was shown a branch, and return how many lines each file gains and loses."""
-    with Tasks() as tasks:
-        Reviews(tasks).looked(look)
-    return counted(look.changes.files)
+def record(look: Look) -> None:
+    """Record that a person was shown a branch."""
+    with TaskBase() as tasks:
+        record_look(tasks.store, Gates(tasks).open(look.work.scope), look)
 
 
 def counted(files: Sequence[FileDiff]) -> dict[str, tuple[int, int]]:
     """Return how many lines each file gains and loses, of those that have any."""
-    return {file.path: counts(file.hunks()) for file in files if file.patch is not None}
+    return {file.path: file.counts() for file in files if file.patch is not None}
 
 
 def laid_out(
@@ -87,24 +97,30 @@ def laid_out(
 
 def records(look: Look) -> tuple[Look, bool]:
     """Return a look with what is recorded now, and whether the branch has moved on since."""
-    with Tasks(create=False) as tasks:
-        tip = Reviews(tasks).open(look.work.scope).branch_heads().get(look.work.branch, "")
+    with TaskBase(create=False) as tasks:
+        tip = Gates(tasks).open(look.work.scope).branch_heads().get(look.work.branch, "")
         return refreshed(tasks.store, look), tip not in ("", look.reviewed.tip)
 
 
 def comment(look: Look, where: str, text: str, tasks: Any) -> tuple[Look, int]:
     """Write a comment, and return the look with it, and its number."""
+    from terok.services import Reviews  # a look starts sooner without all that can be done
+
     number = Reviews(tasks).comment(look.work, where, text)
     return refreshed(tasks.store, look), number
 
 
 def resolve(look: Look, number: int, tasks: Any) -> Look:
     """Settle a comment."""
+    from terok.services import Reviews
+
     Reviews(tasks).resolve(look.work, number)
     return refreshed(tasks.store, look)
 
 
 def mark(look: Look, path: str, tasks: Any, *, on: bool) -> Look:
     """Mark a file as viewed, or no longer."""
+    from terok.services import Reviews
+
     Reviews(tasks).mark_viewed(look.work, path, on=on)
     return refreshed(tasks.store, look)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -11,7 +10,7 @@ from terok_util import safe_text
 from terok.model.task import Task
 from terok.services.review_look import Look
 from terok.tui.background import review as work
-from terok.tui.background.review import Trouble, pair_of
+from terok.tui.background.review import Found, Trouble, pair_of
 from terok.tui.bindings import bindings_of
 from terok.tui.screens.on_tasks import OnTasks
 from terok.tui.screens.review_diff import OnDiff
@@ -54,7 +53,7 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
         task = self.world.tasks.get(self._subject)
         words = [f"review {task.project}/{task.name}" if task is not None else f"review {self._subject}"]
         words += ["since last"] if self._mode.since else []
-        words += ["without blanks"] if self._mode.ignore_space else []
+        words += ["without spaces"] if self._mode.ignore_space else []
         words += ["(newer work is there: v looks again)"] if self._newer else []
         return " ".join(words)
 
@@ -72,7 +71,7 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
         job = partial(work.look, self._subject, since=mode.since, ignore_space=mode.ignore_space)
         self.terok.read("reading the review", lambda _: job(), partial(self._looked, self._subject, mode))
 
-    def _looked(self, subject: str, mode: Mode, found: Look | Trouble) -> None:
+    def _looked(self, subject: str, mode: Mode, found: Found | Trouble) -> None:
         if subject != self._subject:
             return
         if isinstance(found, Trouble):
@@ -82,17 +81,14 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
                 self.trouble = found
                 self.redraw()
             return
-        self._mode, self._seen, self._newer = mode, found, False
+        look, self.line_counts = found
+        self._mode, self._seen, self._newer = mode, look, False
         self._judged = _judgement(self.world.tasks.get(subject))
-        self.viewed, self.all_lines = found.viewed, found.changes.whole
-        self.line_counts, self.pair = {}, pair_of(found, ignore_space=mode.ignore_space)
-        self.show_files(found.changes.files, remarks(found), whole="the whole")
+        self.viewed, self.all_lines = look.viewed, look.changes.whole
+        self.pair = pair_of(look, ignore_space=mode.ignore_space)
+        self.show_files(look.changes.files, remarks(look), whole="the whole")
         # What is drawn now counts as seen.
-        self.terok.read("recording the review", lambda _: work.record(found), self._recorded)
-
-    def _recorded(self, counts: Mapping[str, tuple[int, int]]) -> None:
-        self.line_counts = counts
-        self.redraw()
+        self.terok.read("recording the review", lambda _: work.record(look), lambda _: None)
 
     def whole_sheet(self, cells: int) -> Sheet:
         """Return what is to be read before the files."""
@@ -132,7 +128,7 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
         """Show only what is new since the last look, or all."""
         self._look(self._mode._replace(since=not self._mode.since))
 
-    def do_blanks(self) -> None:
+    def do_spaces(self) -> None:
         """Leave changes of white space out, or show them."""
         self._look(self._mode._replace(ignore_space=not self._mode.ignore_space))
 
@@ -150,7 +146,7 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
         if look is None:
             self.note("there is nothing to comment on", error=True)
         elif place is None:
-            self.note("this was gone before; a comment on it needs all changes: o", error=True)
+            self.note("this was gone before; a comment on it needs all changes: i", error=True)
         else:
             about = f"answer {place}" if place.startswith("#") else f"comment on {place or 'all of it'}"
             self.ask(f"{safe_text(about, limit=60)}:", partial(self._comment, look, place), hint="esc leaves it")

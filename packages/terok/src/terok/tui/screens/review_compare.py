@@ -6,9 +6,8 @@ from functools import partial
 from typing import ClassVar
 
 from terok.model.race import Race, Standing
-from terok.services.review_diffs import Changes
-from terok.tui.background.race import compared
-from terok.tui.background.review import Pair, Trouble, counted
+from terok.tui.background.race import Difference, compared
+from terok.tui.background.review import Trouble
 from terok.tui.bindings import bindings_of
 from terok.tui.screens.review_diff import OnDiff
 
@@ -27,7 +26,7 @@ class CompareScreen(OnDiff, inherit_bindings=False):
     def title_text(self) -> str:
         """Return the two attempts."""
         names = " to ".join(f"{one.number} {one.name}" for one in self._pair)
-        return f"from attempt {names}" + ("" if self._blanks else " without blanks")
+        return f"from attempt {names}" + ("" if self._blanks else " without spaces")
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -39,23 +38,18 @@ class CompareScreen(OnDiff, inherit_bindings=False):
         job = partial(compared, self._race, one.tip, other.tip, ignore_space=not blanks)
         self.terok.read("comparing", lambda _: job(), partial(self._compared, blanks))
 
-    def _compared(self, blanks: bool, found: tuple[Pair, Changes] | Trouble) -> None:
+    def _compared(self, blanks: bool, found: Difference | Trouble) -> None:
         if isinstance(found, Trouble):
             self.trouble = found
             self.redraw()
             return
-        self.pair, changes = found
-        self._blanks, self.all_lines, self.line_counts = blanks, changes.whole, {}
+        self.pair, changes, self.line_counts = found
+        self._blanks, self.all_lines = blanks, changes.whole
         self.show_files(changes.files, {})
         if not changes.files:
             self.trouble = Trouble("they have brought the same", "")
             self.redraw()
-        self.terok.read("counting", lambda _: counted(changes.files), self._counted)
 
-    def _counted(self, counts: dict[str, tuple[int, int]]) -> None:
-        self.line_counts = counts
-        self.redraw()
-
-    def do_blanks(self) -> None:
+    def do_spaces(self) -> None:
         """Leave changes of white space out, or show them."""
         self._read(blanks=not self._blanks)

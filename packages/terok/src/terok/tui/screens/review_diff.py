@@ -116,7 +116,7 @@ class OnDiff(Page):
     def idle(self) -> dict[str, str]:
         """Return why two versions cannot stand side by side."""
         narrow = self.size.width < SPLIT_FROM
-        return {"split": f"side by side needs {SPLIT_FROM} columns"} if narrow else {}
+        return super().idle() | ({"split": f"side by side needs {SPLIT_FROM} columns"} if narrow else {})
 
     # Drawing.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Language = Callable[[Sequence[str]], list[Line] | None]
     """Gives lines of text colors, None if their language is not known."""
 
-WORDS: Final = {"+": "added_word", "-": "removed_word"}
+WORDS: Final = {"+": "added-word", "-": "removed-word"}
 _MOST_PAIRS: Final = 4000
 """Pairs of lines of a file whose words are compared."""
 

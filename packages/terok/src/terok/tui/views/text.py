@@ -15,8 +15,8 @@ ELLIPSIS: Final = "…"
 STYLES: Final = (
     *("plain", "dim", "bold", "title", "key", "error", "match", "link"),
     *("needs", "review", "working", "waiting", "over", "doubt"),
-    *("added", "removed", "meta"),
-    *("added_word", "removed_word", "keyword", "literal"),
+    *("added", "added-word", "removed", "removed-word", "meta"),
+    *("keyword", "literal"),
 )
 """The names that a theme gives looks to. The second line are the groups of states."""
 
