@@ -67,7 +67,7 @@ def test_a_race_fits_and_is_safe(text, cells):
 
 
 def test_remarks_stand_below_their_lines_and_others_on_top_with_their_place():
-    said = [remark(11), remark(11, side="old", head="old"), remark(99, head="elsewhere"), remark(side="file", head="file")]
+    said = [remark(11), remark(11, side="old", head="old"), remark(99, head="elsewhere"), remark(side="file", head="file", place="src/a.py")]
     for split in (False, True):
         made = sheet(diff(CHANGE), said, 120, split=split)
         shown = [plain(row_line(row, made, {})).strip() for row in made.rows]
@@ -135,7 +135,7 @@ def test_answers_stand_with_their_comment_and_what_is_stale_says_so():
         (2, "b", "old", 2, False),
         (4, "a", "file", 0, False),
     ]
-    assert "stale: was a:3" in found[3].head and "stale" not in found[1].head
+    assert "stale" in found[3].head and found[3].elsewhere and "stale" not in found[1].head
     assert [one.side for one in review_remarks._comments(placed, since=True)] == ["new", "new", "file", "file"]
 
 

@@ -201,14 +201,15 @@ class OnDiff(Page):
             return  # the person is somewhere else by now
         before = self._laid[1] if self._laid is not None else None
         self._laid, self._key = laid, key
-        rows, row = laid[1].rows, self.spot.row
+        rows, row, anchor = laid[1].rows, self.spot.row, self.spot.anchor
         if self._goal is not None:
             kind, step = self._goal
             self._goal = None
-            row = next_row(rows, -1 if step > 0 else len(rows), step, kind) or 0
+            row, anchor = next_row(rows, -1 if step > 0 else len(rows), step, kind) or 0, None
         elif before is not None and before.path == laid[1].path:
             row = same_row(rows, before.rows, row)
-        self.spot = self.spot._replace(row=min(row, max(len(rows) - 1, 0)), anchor=None)
+            anchor = None if anchor is None else same_row(rows, before.rows, anchor)
+        self.spot = self.spot._replace(row=min(row, max(len(rows) - 1, 0)), anchor=anchor)
         self.redraw()
         if self._soon is not None:
             self._soon.stop()
@@ -220,9 +221,9 @@ class OnDiff(Page):
         if self._laid is None or self._painting:
             return
         file, sheet = self._laid
-        if file is None or not sheet.hunks or self._colors(sheet):
-            return
         key = self._edition, sheet.path
+        if file is None or not sheet.hunks or (self._painted is not None and self._painted[0] == key):
+            return
         self._painting = True
         job = partial(colors_of, file, sheet.hunks, sheet.texts)
         self.terok.read("coloring it", lambda _: job(), partial(self._colored, key))

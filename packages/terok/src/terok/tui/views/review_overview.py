@@ -31,7 +31,7 @@ def overview(look: Look, remarks: Sequence[Remark], cells: int, now: float) -> S
     rows += _commits(look, cells)
     if remarks:
         rows += _head("said about no line that is shown")
-        rows += [row for remark in remarks for row in remark_rows(remark, cells, placed=not remark.comment)]
+        rows += [row for remark in remarks for row in remark_rows(remark, cells, placed=True)]
     rows += _checks(look, now)
     return Sheet("", cells, split=False, rows=tuple(rows), texts={})
 

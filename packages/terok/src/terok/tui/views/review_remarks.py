@@ -32,6 +32,11 @@ class Remark(NamedTuple):
     answer: bool = False
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether its place is another than its file."""
+        return self.place != safe_text(self.path, limit=200)
+
+    @property
     def sign(self) -> str:
         """The sign that tells a finding from a comment."""
         return "#" if self.comment else "!"
@@ -68,8 +73,7 @@ def _comments(placed: Sequence[Placed], *, since: bool) -> Iterator[Remark]:
         if comment.resolved is not None:
             continue
         now = places.get(comment.thread or comment.id, own)
-        was = safe_text(str(comment.place), limit=200)
-        stale = f", stale: was {was}" if now is None else ""
+        stale = ", stale" if now is None else ""
         head = f"#{comment.id} {safe_text(comment.author, limit=40)} ({comment.delivery}{stale})"
         text = safe_text(comment.text, multiline=True)
         path, side, line, place = _stand(comment.place if now is None else now, stale=now is None, since=since)

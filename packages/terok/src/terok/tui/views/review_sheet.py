@@ -74,7 +74,7 @@ def sheet(
         if (remark.side, remark.line) in numbers:
             below[remark.side, remark.line].append(remark)
         else:
-            rows += remark_rows(remark, cells, placed=remark.side != "file")
+            rows += remark_rows(remark, cells, placed=remark.elsewhere)
     if said := missing or _without_lines(file, hunks):
         rows.append(Row("text", said, "dim"))
     room = room_of(cells, split=split)
@@ -130,6 +130,8 @@ def place_of(rows: Sequence[Row], first: int, last: int, path: str, *, since: bo
     remark = chosen[0].remark if len(chosen) == 1 else None
     if remark is not None and remark.comment:
         return f"#{remark.comment}"
+    if not path:
+        return path
     if remark is not None:
         return str(Place(path, remark.line, remark.line)) if remark.side == "new" else path
     code = [row for row in chosen if row.kind == "code"]
