@@ -49,7 +49,7 @@ async def test_files_are_read_from_the_tree_to_their_lines_and_back(tui, agent):
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: "1 commits" in grid(app) and "[ ] M README" not in grid(app))
+        await until(pilot, lambda: "1 commit" in grid(app) and "[ ] M README" not in grid(app))
         await pilot.press("right_curly_bracket", "right_curly_bracket")
         await until(pilot, lambda: screen.sheet is not None and screen.sheet.path == "README")
         await pilot.press("greater_than_sign")
@@ -166,7 +166,7 @@ async def test_a_promotion_asks_where_to_and_says_what_has_moved(tui, agent, mon
         await pilot.press("P")
         await until(pilot, lambda: "main has got 1 commit since: Upstream moves; both change README" in grid(app))
         await pilot.press("ctrl+u", *"main", "enter")
-        await until(pilot, lambda: "on top of its 1 new commits" in grid(app))
+        await until(pilot, lambda: "on top of its 1 new commit" in grid(app))
         await pilot.press("escape", "P", "ctrl+u", *"other", "enter", *"main", "enter")
         await until(pilot, lambda: "with a pull request into main" in grid(app))
         await pilot.press("enter")

@@ -16,7 +16,7 @@ from terok.tui.background.review import Trouble
 from terok.tui.bindings import bindings_of
 from terok.tui.screens.on_tasks import OnTasks
 from terok.tui.views.race import about, attempt_line, head, other_of
-from terok.tui.views.text import Line, said
+from terok.tui.views.text import Line, said, several
 from terok.tui.widgets.lines import Bar, Lines
 
 _PACE: Final = 1.0
@@ -70,7 +70,9 @@ class RaceScreen(OnTasks, inherit_bindings=False):
         judged, one = self._judged, self._standing
         if judged is None or one is None:
             trouble = self._trouble
-            words = [said("reading…", "dim")] if trouble is None else [said(trouble.message, "error"), said(trouble.hint)]
+            words = [said("reading…", "dim")]
+            if trouble is not None:
+                words = [said(trouble.message, "error"), said(trouble.hint)]
             lines.show(len(words), lambda number, cells: (words[number],))
             bar.show(lambda cells: [])
             return
@@ -179,7 +181,7 @@ class RaceScreen(OnTasks, inherit_bindings=False):
         if not target or self._judged is None:
             return
         others = sum(row.fate == "here" and row.task != one.task for row in self._judged.board.standings)
-        flags = f", with {one.findings} findings that you have looked at" if one.findings else ""
+        flags = f", with {several(one.findings, 'finding')} that you have looked at" if one.findings else ""
         words = ["race", "keep", one.task, "--to", target, *(["--accept-flags"] if one.findings else [])]
         name, where = safe_text(one.name, limit=40), safe_text(target, limit=60)
         self.confirm(

@@ -19,6 +19,7 @@ from terok.tui.views.review import FILES, LINES
 from terok.tui.views.review_overview import overview
 from terok.tui.views.review_remarks import open_comments, remarks
 from terok.tui.views.review_sheet import Sheet, place_of
+from terok.tui.views.text import several
 
 _LETTER = "Please look at my comments."
 
@@ -43,6 +44,8 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
         self._mode = Mode()
         self._judged: tuple[object, ...] = ()
         self._newer = False
+        self._writes = 0
+        """Things that were written since; records that were read before are read once more."""
 
     def here(self) -> str:
         """Return the task."""
@@ -104,19 +107,30 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
 
     def _read_records(self) -> None:
         if (look := self._seen) is not None:
-            self.terok.read("reading the records", lambda _: work.records(look), partial(self._take, look))
+            self.terok.read("reading the records", lambda _: work.records(look), partial(self._fresh, look, self._writes))
 
-    def _take(self, before: Look, found: tuple[Look, bool]) -> None:
-        """Show a look with newer records, unless another commit is looked at by now."""
+    def _fresh(self, before: Look, writes: int, found: tuple[Look, bool]) -> None:
+        if writes != self._writes:
+            self._read_records()
+        elif self._take(before, found[0]):
+            self._newer = found[1]
+            self.redraw()
+
+    def _wrote(self, before: Look, look: Look) -> None:
+        self._writes += 1
+        self._take(before, look)
+
+    def _take(self, before: Look, look: Look) -> bool:
+        """Show a look with newer records; returns False if another commit is looked at by now."""
         if self._seen is None or self._seen.reviewed != before.reviewed or self._seen.since != before.since:
-            return
-        look, self._newer = found
+            return False
         same = (look.comments, look.checks) == (self._seen.comments, self._seen.checks)
         self._seen, self.viewed = look, look.viewed
         if same:
             self.redraw()
         else:
             self.show_said(remarks(look))
+        return True
 
     # What a person does.
 
@@ -164,7 +178,7 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
 
         def written(result: tuple[Look, int]) -> str:
             self.spot = self.spot._replace(anchor=None)
-            self._take(look, (result[0], self._newer))
+            self._wrote(look, result[0])
             return f"comment {result[1]} goes with what you write next: r"
 
         job = partial(work.comment, look, place, text)
@@ -179,7 +193,7 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
             return
 
         def settled(found: Look) -> str:
-            self._take(look, (found, self._newer))
+            self._wrote(look, found)
             return f"comment {remark.comment} is settled"
 
         job = partial(work.resolve, look, remark.comment)
@@ -194,7 +208,7 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
         at, on = self.spot.entry, (entry.path, entry.file.new_blob) not in self.viewed
 
         def marked(found: Look) -> None:
-            self._take(look, (found, self._newer))
+            self._wrote(look, found)
             if on and self.spot.entry == at:
                 self.do_next_file()
 
@@ -207,7 +221,7 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
         if task is None or not waiting or task.mode != "headless":
             super().do_reply()
             return
-        words = f"next for {task.name}, with {waiting} comment{'' if waiting == 1 else 's'}:"
+        words = f"next for {task.name}, with {several(waiting, 'comment')}:"
         self.ask(words, partial(self._reply, task), text=_LETTER, hint="esc leaves it unsent")
 
     def do_check(self) -> None:
@@ -225,8 +239,11 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
 
     def do_promote(self) -> None:
         """Send what was read to the upstream: asks where to, and for what pull request."""
-        task = self.only()
-        if task is not None and self._seen is not None:
+        if (task := self.only()) is None:
+            return
+        if self._seen is None:
+            self.note("there is nothing to promote", error=True)
+        else:
             Promotion(self, self._seen, task.id).ask_target()
 
     def go_to(self, task: Task) -> None:

@@ -8,7 +8,7 @@ from terok_util import safe_text
 
 from terok.model import race_text
 from terok.model.race import is_judgeable
-from terok.tui.views.text import Line, Span, cropped, fit, said, wrapped
+from terok.tui.views.text import Line, Span, cropped, fit, said, several, wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _look(column: _Cell, one: Standing, style: str) -> str:
 
 def about(board: Board, one: Standing, cells: int) -> list[Line]:
     """Return what stands in no cell: where the work is, why something is missing, and which files others touch too."""
-    work = f"{one.commits} commits on {one.branch} at {one.tip[:12]}" if one.tip else "nothing in the gate"
+    work = f"{several(one.commits, 'commit')} on {one.branch} at {one.tip[:12]}" if one.tip else "nothing in the gate"
     lines: list[Line] = [(said(f"{one.number} {one.name}  ", "bold"), said(work, "dim"))]
     for note in race_text.notes(one):
         lines += [(Span(line, "needs"),) for line in wrapped(note, cells, limit=8)]

@@ -8,7 +8,7 @@ from terok_util import safe_text
 
 from terok.model.shown import age
 from terok.tui.views.review_sheet import Row, Sheet, remark_rows
-from terok.tui.views.text import wrapped
+from terok.tui.views.text import several, wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _since(look: Look, cells: int, now: float) -> Iterator[Row]:
 def _moved(look: Look, cells: int) -> Iterator[Row]:
     if look.moved is None:
         return
-    yield from _head(f"{look.moved.target} has got {look.moved.commits} commits upstream since")
+    yield from _head(f"{look.moved.target} has got {several(look.moved.commits, 'commit')} upstream since")
     for subject in look.moved.subjects:
         yield from _text(subject, cells)
     if look.moved.files:
@@ -67,7 +67,7 @@ def _moved(look: Look, cells: int) -> Iterator[Row]:
 
 def _commits(look: Look, cells: int) -> Iterator[Row]:
     commits = look.seen.review.commits
-    yield from _head(f"{len(commits)} commits" if commits else "no commits of its own")
+    yield from _head(several(len(commits), "commit") if commits else "no commits of its own")
     for commit in commits:
         yield from _text(f"{commit.oid[:12]}  {commit.date[:10]}  {commit.author}  {commit.subject}", cells)
         for remark in commit.remarks:

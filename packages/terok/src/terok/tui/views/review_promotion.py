@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from terok_util import safe_text
 
+from terok.tui.views.text import several
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok.services.review_look import Look
@@ -15,10 +17,10 @@ def decided(look: Look, task: str, target: str, base: str) -> tuple[str, list[st
     words = [f"promote {safe_text(branch, limit=60)} to {safe_text(target, limit=60)}"]
     command = ["promote", task, "--branch", branch, "--to", target]
     if look.moved is not None and target == look.moved.target:
-        words.append(f"on top of its {look.moved.commits} new commits")
+        words.append(f"on top of its {several(look.moved.commits, 'new commit')}")
         command.append("--rebase")
     if flagged := len(look.seen.report.flagged):
-        words.append(f"with {flagged} findings that you have looked at")
+        words.append(f"with {several(flagged, 'finding')} that you have looked at")
         command.append("--accept-flags")
     if base:
         words.append(f"with a pull request into {safe_text(base, limit=60)}")
@@ -31,5 +33,5 @@ def moved_words(look: Look) -> str:
     if look.moved is None:
         return ""
     both = f"; both change {', '.join(look.moved.files)}" if look.moved.files else ""
-    commits = f"{look.moved.commits} commit{'' if look.moved.commits == 1 else 's'}"
+    commits = several(look.moved.commits, "commit")
     return f"{look.moved.target} has got {commits} since: {'; '.join(look.moved.subjects)}{both}"

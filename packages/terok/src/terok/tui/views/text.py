@@ -95,6 +95,11 @@ def _paragraph(text: str, cells: int) -> list[str]:
     return [*lines, line]
 
 
+def several(number: int, word: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def plain(line: Iterable[Span]) -> str:
     """Return a line's text."""
     return "".join(span.text for span in line)
