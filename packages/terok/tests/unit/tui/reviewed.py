@@ -50,7 +50,8 @@ def work(agent: Agent) -> None:
     lines = [*LINES[:4], "line five", *LINES[5:20], "a new line", *LINES[20:29]]
     code = CODE.replace("hello", "good day").replace("count + 1", "count + 2")
     workflow = "on: push\n"
-    agent.commit({"README": "\n".join(lines) + "\n", "src/greet.py": code, "src/old.txt": None, ".github/workflows/x.yml": workflow})
+    changed = {"README": "\n".join(lines) + "\n", "src/greet.py": code, "src/old.txt": None}
+    agent.commit({**changed, ".github/workflows/x.yml": workflow})
     agent.push()
 
 
@@ -75,6 +76,6 @@ def raced(tasks: Tasks, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _attempt(writer: Writer, task_id: str, name: str) -> None:
-    add(writer, task_id, name, race=RACE, up=True)
+    add(writer, task_id, name, race=RACE, branch=f"terok/{task_id}", up=True)
     writer.change(task_id, "cost", cost=0.25 if task_id == FIRST else 0.5)
     writer.end(task_id, 0)

@@ -12,7 +12,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from terok.services import Tasks
 
 from .conftest import ASKS, REVIEW, painted, populate, until
@@ -83,6 +82,7 @@ async def test_review(tui, size, tmp_path, monkeypatch):
             writer.change(REVIEW, "x", branch=f"terok/{REVIEW}")
         agent = agent_of(tasks, tmp_path / "repos", monkeypatch)
         work(agent)
+        monkeypatch.setattr("terok.services.review_comments._person", lambda: "dev")
         agent.reviews.comment(agent.work, "src/greet.py:3", "Why another greeting? People know the old one by heart.")
         agent.reviews.comment(agent.work, "README:-5", "It was good.")
     app = tui()

@@ -23,7 +23,7 @@ from terok.tui.views.text import STYLES, Line, Span
 if TYPE_CHECKING:
     from terok.model.hunks import Line as Code
 
-PATIENCE: Final = 5.0
+PATIENCE: Final = 10.0
 """Seconds after which a file stays without colors."""
 _MEMORY: Final = 1024 * 1024 * 1024
 _LARGEST: Final = 2 * 1024 * 1024

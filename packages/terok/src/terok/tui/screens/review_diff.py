@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual.containers import Horizontal
 from textual.timer import Timer
@@ -26,11 +26,14 @@ from terok.tui.views.review import (
     next_said,
     stand_beside,
 )
-from terok.tui.views.review_lines import Colors, row_line
-from terok.tui.views.review_remarks import Said
+from terok.tui.views.review_lines import row_line
 from terok.tui.views.review_sheet import SPLIT_FROM, Row, Sheet, next_row, same_row
 from terok.tui.views.text import Line, said
 from terok.tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from terok.tui.views.review_lines import Colors
+    from terok.tui.views.review_remarks import Said
 
 _TREE: Final = ((150, 48), (0, 36))
 """Cells of the tree, by the width of the terminal from which it has them."""
@@ -86,7 +89,7 @@ class OnDiff(Page):
         self._edition += 1
         self.said, self.trouble = said, None
         self.tree_of = entries(files, whole=whole)
-        at = entry_of(self.tree_of, before.path, at=self.spot.entry) if before is not None else 0
+        at = moved(self.tree_of, 0, 0) if before is None else entry_of(self.tree_of, before.path, at=self.spot.entry)
         same = before is not None and self.tree_of and self.tree_of[at].path == before.path
         self.spot = self.spot._replace(entry=at, anchor=None, row=self.spot.row if same else 0)
         self.redraw()
@@ -327,6 +330,9 @@ class OnDiff(Page):
 
     def _jump(self, kind: str, step: int) -> None:
         rows, spot, tree = self.rows, self.spot, self.tree_of
+        if self.entry is None:
+            self.note("there is nothing to read", error=True)
+            return
         if self.sheet is None:  # its rows are still to come
             self._goal = kind, step
             self.spot = spot._replace(region=LINES)

@@ -37,9 +37,9 @@ class _Cell(NamedTuple):
 
 
 _COLUMNS: Final = (
-    _Cell("AGENT", 24, 10, race_text.agent),
+    _Cell("AGENT", 24, 8, race_text.agent),
     _Cell("STATE", 18, 10, race_text.state),
-    _Cell("CHECK", 16, 9, race_text.check),
+    _Cell("CHECK", 16, 8, race_text.check),
     _Cell("COST", 10, 9, race_text.cost, NARROW, right=True, best="cost"),
     _Cell("TIME", 8, 7, race_text.duration, NARROW, right=True, best="seconds"),
     _Cell("FINDS", 7, 6, race_text.findings, NARROW, right=True, best="findings"),
