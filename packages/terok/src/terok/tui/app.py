@@ -76,6 +76,7 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         self.feed = Feed(self.post, source)
         self.latest = Latest(self.post)
         self._then: dict[int, Callable[[Ended], None]] = {}
+        self._reads: set[int] = set()
         self._ages: Timer | None = None
         self._asked_to_leave = 0.0
         self._opening = 0
@@ -164,10 +165,12 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     def read(self, words: str, job: Callable[[Callable[[str], None]], Any], then: Callable[[Any], Any]) -> None:
         """Have something read in a thread, and pass it on; an error is shown."""
         work = self.works.start(words, job)
+        self._reads.add(work.id)
         self._then[work.id] = lambda ended: None if ended.error else then(ended.result)
 
     def _ended(self, ended: Ended) -> None:
         then = self._then.pop(ended.work.id, None)
+        self._reads.discard(ended.work.id)
         if ended.work.tasks:
             self.learn(Settled(ended.work.tasks))
         if ended.error:
@@ -315,8 +318,8 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         self.leave()
 
     def leave(self) -> None:
-        """Leave; while something is under way only when it is asked for twice."""
-        open_now = self.works.open
+        """Leave; while something is under way, other than reading, only when it is asked for twice."""
+        open_now = {number: work for number, work in self.works.open.items() if number not in self._reads}
         now = time.monotonic()
         if open_now and now - self._asked_to_leave > QUIT_AGAIN:
             self._asked_to_leave = now

@@ -17,6 +17,8 @@ TASKS: Final = "tasks"
 """Screens on which tasks are chosen."""
 OUTPUTS: Final = "outputs"
 """Screens that show an output."""
+DIFFS: Final = "diffs"
+"""Screens that show changed files."""
 
 
 class Action(NamedTuple):
@@ -37,9 +39,10 @@ class Action(NamedTuple):
 
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
-    LISTS: frozenset(("inbox", "task", "review", "clearance", "output", "help")),
-    TASKS: frozenset(("inbox", "task", "review")),
+    LISTS: frozenset(("inbox", "task", "review", "compare", "race", "clearance", "output", "help")),
+    TASKS: frozenset(("inbox", "task", "review", "race")),
     OUTPUTS: frozenset(("task", "output")),
+    DIFFS: frozenset(("review", "compare")),
 }
 """The screens of each kind; a new screen is added to the kinds whose actions it has."""
 
@@ -72,16 +75,28 @@ ACTIONS: Final = (
     Action("archive", "A", "archive", "remove the container, keep the record", TASKS, "task archive"),
     Action("delete", "X", "delete", "delete the task; it can be brought back", TASKS, "task delete"),
     Action("copy", "y", "copy", "copy the task's identifier", TASKS),
+    Action("race", "N", "race", "compare the attempts of the task's race", TASKS, "race show"),
     Action("mark", "m", "mark", "mark the task, for an action on several", "inbox"),
     Action("mark_all", "M", "mark all", "mark everything that is shown, or nothing", "inbox"),
     Action("filter", "slash", "filter", "show only the tasks that meet a filter", "inbox", "task list", 55),
-    Action("next_file", "right_curly_bracket", "next file", "go to the next file", "review", "", 12),
-    Action("previous_file", "left_curly_bracket", "file before", "go to the file before", "review"),
-    Action("comment", "c", "comment", "comment on the line, the file or everything", "review", "review", 10),
-    Action("viewed", "V", "viewed", "mark the file as viewed while it stays as it is", "review", "review", 14),
+    Action("read", "enter", "open", "go to the lines of the file", DIFFS, "", 10),
+    Action("next_file", "right_curly_bracket", "next file", "go to the next file", DIFFS, "", 13),
+    Action("previous_file", "left_curly_bracket", "file before", "go to the file before", DIFFS),
+    Action("next_hunk", "greater_than_sign", "next change", "go to the next lines that have changed", DIFFS),
+    Action("previous_hunk", "less_than_sign", "change before", "go to the lines before that have changed", DIFFS),
+    Action("next_remark", "full_stop", "next remark", "go to the next finding or comment", DIFFS, "", 15),
+    Action("previous_remark", "comma", "remark before", "go to the finding or comment before", DIFFS),
+    Action("split", "backslash", "split", "show both versions side by side, or one", DIFFS, "review"),
+    Action("spaces", "W", "spaces", "leave out changes of white space only, or no longer", DIFFS, "review"),
+    Action("select", "space", "select", "begin a range of lines, or give it up", "review"),
+    Action("comment", "c", "comment", "comment on the lines, or answer the comment", "review", "review", 12),
+    Action("resolve", "S", "settle", "settle the comment", "review", "review"),
+    Action("viewed", "m,V", "viewed", "mark the file as viewed while it stays as it is", "review", "review", 14),
     Action("since", "i", "since last", "show only what is new since it was looked at", "review", "review", 16),
-    Action("spaces", "W", "spaces", "leave out changes of white space only", "review", "review"),
     Action("check", "K", "check", "run a command on the reviewed commit", "review", "review", 18),
+    Action("judge", "enter", "review", "show what the attempt brings", "race", "review", 10),
+    Action("compare", "equals_sign", "compare", "show how two attempts differ", "race", "race show", 12),
+    Action("keep", "Y", "keep", "promote the attempt and archive the others", "race", "race keep", 14),
     Action("search", "slash", "search", "look for text in the output", OUTPUTS, "", 40),
     Action("next_match", "full_stop", "next match", "go to the next place with the text", OUTPUTS, ""),
     Action("previous_match", "comma", "previous match", "go to the place before with the text", OUTPUTS),
@@ -118,6 +133,10 @@ _SIGNS: Final = {
     "left_square_bracket": "[",
     "right_curly_bracket": "}",
     "left_curly_bracket": "{",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "equals_sign": "=",
+    "backslash": "\\",
     "slash": "/",
     "colon": ":",
     "dollar_sign": "$",

@@ -34,6 +34,8 @@ _LOOKS: Final = {
         "removed": "red",
         "removed-word": "red reverse",
         "meta": "cyan",
+        "keyword": "magenta",
+        "literal": "cyan",
     },
     "blue-orange": {
         "error": "bold #ff9f40",
@@ -46,6 +48,8 @@ _LOOKS: Final = {
         "removed": "#ffb000",
         "removed-word": "#ffb000 reverse",
         "meta": "#8ab4ff",
+        "keyword": "#d9c58b",
+        "literal": "#8ab4ff",
     },
     "blue-orange-light": {
         "error": "bold #8f3b00",
@@ -58,6 +62,8 @@ _LOOKS: Final = {
         "removed": "#a04a00",
         "removed-word": "#a04a00 reverse",
         "meta": "#0b3d91",
+        "keyword": "#6b5200",
+        "literal": "#0b3d91",
     },
 }
 THEMES: Final = tuple(_LOOKS)

@@ -1,177 +1,266 @@
-"""A review on the screen: rows of a real diff, with what is said about them, and a person who comments and promotes."""
+"""Reviews and races with real keys on real commits: what is read, what a person says, and what is done then."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
+import asyncio
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from terok.model.anchors import Place, Quote
-from terok.model.hunks import FileDiff, parse_diff
-from terok.model.review import CheckRun, Comment
-from terok.services import Reviews, Tasks
-from terok.services.review_diffs import Changes
-from terok.tui.views.review import Row, row_line, sheet
-from terok.tui.views.text import STYLES, plain, width
+from terok.services import Tasks
+from terok.store import Store
+from terok.store.reviewing import begin_check, comments, end_check, rounds
+from terok.tui.plain_review import PlainRace, PlainReview
 
-from ..cli import populated
-from .conftest import grid, until
-
-NOW = 1_000_000.0
-OLD, NEW, GONE = "1" * 40, "2" * 40, "3" * 40
-DIFF = f""":100644 100644 {OLD} {NEW} M\tsrc/a.py
-:100644 100755 {OLD} {GONE} R090\told.py\tnew.py
-
-diff --git a/src/a.py b/src/a.py
-index {OLD}..{NEW} 100644
---- a/src/a.py
-+++ b/src/a.py
-@@ -1,3 +1,4 @@ def one():
- same
--the old line of it
-+the new line of it
-+one more
- end
-diff --git a/old.py b/new.py
-old mode 100644
-new mode 100755
-similarity index 90%
-rename from old.py
-rename to new.py
-index {OLD}..{GONE}
---- a/old.py
-+++ b/new.py
-@@ -1 +1 @@
--x
-+y
-""".encode()
-
-
-def comment(number, place, text, **more):
-    row = {"task": "a2345678", "branch": "b", "tip": "t", "base": "", "quote": Quote(), "author": "me", "written": NOW}
-    known = {"thread": None, "follow_up": None, "resolved": None, "delivery": "written", **row, **more}
-    return Comment(id=number, place=place, text=text, **known)
-
-
-def look(files=None, comments=(), viewed=(), findings=(), checks=()):
-    review = SimpleNamespace(commits=[SimpleNamespace(oid=NEW, subject="Say it", author="Agent", remarks=())])
-    report = SimpleNamespace(refused=(), flagged=tuple(findings))
-    return SimpleNamespace(
-        work=SimpleNamespace(branch="terok/a2"),
-        reviewed=SimpleNamespace(tip=NEW),
-        seen=SimpleNamespace(review=review, report=report),
-        changes=Changes(parse_diff(DIFF) if files is None else files),
-        since=None,
-        comments=tuple(comments),
-        viewed=frozenset(viewed),
-        checks=tuple(checks),
-        moved=None,
-    )
-
-
-def shown(made, cells=80):
-    return [plain(row_line(row, cells)).rstrip() for row in made.rows]
-
-
-def test_every_line_has_the_place_that_a_comment_on_it_is_about():
-    made = sheet(look(), NOW)
-    places = {row.text: row.where for row in made.rows if row.kind == "line"}
-    assert places["same"] == "src/a.py:1"
-    assert places["the old line of it"] == "src/a.py:-2"
-    assert places["the new line of it"] == "src/a.py:2" and places["one more"] == "src/a.py:3"
-    assert [made.rows[number].where for number in made.files] == ["src/a.py", "new.py"]
-    assert made.rows[0].where == "" and made.file_at(0) == ""
-    lines = shown(made)
-    assert "  src/a.py  +2 -1" in lines
-    assert "  old.py => new.py  +1 -1  renamed, mode 100644 => 100755" in lines
-
-
-def test_the_changed_words_of_a_line_stand_out():
-    made = sheet(look(), NOW)
-    (row,) = (row for row in made.rows if row.text == "the new line of it")
-    assert [span.text for span in row_line(row, 80) if span.style == "added-word"] == ["new"]
-
-
-def test_comments_and_findings_stand_below_their_lines_and_stale_ones_above_all():
-    finding = SimpleNamespace(rule="workflow", path="src/a.py", detail="runs by itself", line=2)
-    comments = [
-        (comment(1, Place("src/a.py", 2, 2, "old"), "why?"), Place("src/a.py", 2, 2, "old")),
-        (comment(2, Place("gone.py", 7, 7), "and this"), None),
-        (comment(3, Place("src/a.py"), "done", resolved=NOW), Place("src/a.py")),
-        (comment(4, Place(), "all of it"), Place()),
-    ]
-    check = CheckRun(1, "a2345678", "b", NEW, "make test", "passed", 0, "", 0, NOW, NOW)
-    made = sheet(look(comments=comments, findings=[finding], checks=[check]), NOW)
-    lines = shown(made)
-    first = next(number for number, line in enumerate(lines) if line.startswith("  src/a.py"))
-    place = next(number for number, line in enumerate(lines) if line.endswith("the old line of it"))
-    assert lines[place + 1] == "  # 1 (written) me: why?"
-    assert lines[place + 3] == "  ! workflow: runs by itself"
-    above = "\n".join(lines[:first])
-    assert "# 2 on gone.py:7, which has changed since [stale]" in above and "# 4 (written) me: all of it" in above
-    assert "check passed  make test" in above and "done" not in "\n".join(lines)
-
-
-def test_a_viewed_file_is_folded_until_it_changes():
-    made = sheet(look(viewed=[("src/a.py", NEW)]), NOW)
-    assert made.viewed == {"src/a.py"} and all("one more" not in line for line in shown(made))
-    assert sheet(look(viewed=[("src/a.py", OLD)]), NOW).viewed == frozenset()
-
-
-def test_files_are_gone_through_in_both_directions():
-    made = sheet(look(), NOW)
-    first, second = made.files
-    assert made.next_file(0, 1) == first and made.next_file(first, 1) == second
-    assert made.next_file(second, 1) == second
-    assert made.next_file(second, -1) == first and made.next_file(0, -1) == first
-
-
-@given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 160), st.sampled_from("+- "))
-def test_hostile_lines_fit_and_are_safe(text, other, cells, sign):
-    line = row_line(Row("line", (), text, text, text, sign, 1, 2, other), cells)
-    assert width(line) <= cells and plain(line).isprintable()
-    assert all(span.style in STYLES for span in line)
-
-
-def test_hostile_names_fit_and_are_safe():
-    file = FileDiff("M", "\x1b[31m\u202e[b]", "\x1b[31m\u202e[b]", "100644", "100644", OLD, NEW, None, b"")
-    for line in shown(sheet(look(files=(file,)), NOW), 40):
-        assert line.isprintable() and len(line) <= 40
+from .conftest import REVIEW, grid, populate, until
+from .reviewed import FIRST, SECOND, agent_of, raced, work
 
 
 @pytest.fixture
-def work(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give a task of which a branch waits in a real mirror."""
-    monkeypatch.setattr("terok.wire.client.start_controller", lambda: None)
-    populated.populate(root)
-    return populated.SECOND
+def agent(root, tmp_path, monkeypatch):
+    populate()
+    with Tasks() as tasks:
+        with tasks.store.write() as writer:
+            writer.change(REVIEW, "x", branch=f"terok/{REVIEW}")
+        made = agent_of(tasks, tmp_path / "repos", monkeypatch)
+        work(made)
+        yield made
 
 
-async def test_a_person_looks_comments_marks_and_sees_it(tui, work):
+def recorded():
+    with Store() as store:
+        return comments(store, REVIEW)
+
+
+async def opened(pilot):
+    app = pilot.app
+    await until(pilot, lambda: app.world.loaded)
+    app.screen.go_to(app.world.tasks[REVIEW])
+    await pilot.press("v")
+    await until(pilot, lambda: app.screen.NAME == "review" and "README" in grid(app))
+    return app.screen
+
+
+def cursor(screen):
+    row = screen.rows[screen.spot.row]
+    return row.new.new if row.new is not None else row.text
+
+
+async def test_files_are_read_from_the_tree_to_their_lines_and_back(tui, agent):
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "1 commit" in grid(app) and "[ ] M README" not in grid(app))
+        await pilot.press("right_curly_bracket", "right_curly_bracket")
+        await until(pilot, lambda: screen.sheet is not None and screen.sheet.path == "README")
+        await pilot.press("greater_than_sign")
+        await until(pilot, lambda: "line five" in grid(app))
+        await pilot.press("down", "j", "j", "j", "j")
+        assert cursor(screen) == 5
+        await pilot.press("greater_than_sign", "greater_than_sign", "greater_than_sign")
+        await until(pilot, lambda: screen.sheet is not None and screen.sheet.path == "src/greet.py" and screen.rows)
+        await until(pilot, lambda: screen.rows[screen.spot.row].kind == "hunk")
+        await pilot.press("escape")
+        await until(pilot, lambda: "> [ ] M greet.py" not in grid(app) and "M greet.py" in grid(app))
+        await pilot.press("escape")
+        assert app.screen.NAME == "inbox"
+
+
+async def test_a_comment_on_a_range_stands_below_it_is_answered_and_settled(tui, agent):
+    app = tui()
+    async with app.run_test(size=(160, 48)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("j", "j", "enter")
+        await until(pilot, lambda: screen.sheet is not None and screen.sheet.path == "README")
+        screen._at(next(number for number, row in enumerate(screen.rows) if row.text == "" and cursor_of(row) == 4))
+        await pilot.press("space", "j", "j", "c")
+        await until(pilot, lambda: "comment on README:4-5" in grid(app))
+        await pilot.press(*"why[/]?", "enter")
+        await until(pilot, lambda: "(written)" in grid(app) and "why[/]?" in grid(app))
+        (first,) = await asyncio.to_thread(recorded)
+        assert (str(first.place), first.text) == ("README:4-5", "why[/]?")
+        assert "1#" in grid(app)
+        await pilot.press("full_stop", "c")
+        await until(pilot, lambda: f"answer #{first.id}" in grid(app))
+        await pilot.press(*"so", "enter")
+        await until(pilot, lambda: "2#" in grid(app))
+        await pilot.press("S")
+        await until(pilot, lambda: f"comment {first.id} is settled" in grid(app))
+        await pilot.press("r")
+        await until(pilot, lambda: "with 1 comment:" in grid(app))
+        await pilot.press("escape")
+
+
+def cursor_of(row):
+    return row.new.new if row.new is not None else None
+
+
+async def test_a_deleted_line_takes_a_comment_and_a_viewed_file_its_mark(tui, agent):
     app = tui()
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: app.world.loaded)
-        app.screen.go_to(app.world.tasks[work])
-        await pilot.press("v")
-        await until(pilot, lambda: "hello again" in grid(app))
-        assert "Say it again" in grid(app) and "review terok/b2345678 at " in grid(app)
-        await pilot.press("right_curly_bracket", "j", "j", "j", "c")
-        await until(pilot, lambda: "comment on README.md:1" in grid(app))
-        await pilot.press(*"why[?", "enter")
-        await until(pilot, lambda: "why[?" in grid(app) and "# 1" in grid(app))
-        await pilot.press("V")
-        await until(pilot, lambda: "viewed" in grid(app) and "hello again" not in grid(app))
+        screen = await opened(pilot)
+        await pilot.press("j", "j", "enter", "greater_than_sign")
+        await until(pilot, lambda: screen.rows and screen.sheet.path == "README")
+        screen._at(next(number for number, row in enumerate(screen.rows) if row.old and row.new is None))
+        await pilot.press("c")
+        await until(pilot, lambda: "comment on README:-5:" in grid(app))
+        await pilot.press("escape", "m")
+        await until(pilot, lambda: "[x] M README" in grid(app))
+        assert screen.entry.path != "README"
+        await pilot.press("left_curly_bracket", "V")
+        await until(pilot, lambda: "[ ] M README" in grid(app))
+
+
+async def test_findings_are_gone_to_and_colors_come(tui, agent):
+    app = tui()
+    async with app.run_test(size=(160, 48)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("full_stop")
+        await until(pilot, lambda: "! workflow" in grid(app) and screen.spot.region == "lines")
+        await pilot.press("right_curly_bracket", "right_curly_bracket")
+        await until(pilot, lambda: screen.sheet is not None and screen.sheet.path == "src/greet.py")
+        await until(pilot, lambda: any(span.style == "keyword" for line in painted_lines(screen) for span in line))
+        assert any(span == ("good day", "added-word") for line in painted_lines(screen) for span in line)
+        await pilot.press("backslash")
+        await until(pilot, lambda: "|" in grid(app) and screen.sheet is not None and screen.sheet.split)
+        await pilot.resize_terminal(110, 30)
+        await until(pilot, lambda: screen.sheet is not None and not screen.sheet.split)
+        await pilot.press("backslash")
+        await until(pilot, lambda: "side by side needs 120 columns" in grid(app))
+
+
+def painted_lines(screen):
+    return screen._colors(screen.sheet).values() if screen.sheet is not None else ()
+
+
+async def test_only_what_is_new_is_shown_and_newer_work_is_said(tui, agent, source):
+    app = tui()
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
         await pilot.press("i")
         await until(pilot, lambda: "has not changed since" in grid(app))
+        await asyncio.to_thread(push_more, agent)
+        screen.on_screen_resume()
+        await until(pilot, lambda: "newer work is there" in grid(app))
+        await pilot.press("i")
+        await until(pilot, lambda: "since last" in grid(app) and "NEWS" in grid(app) and "greet.py" not in grid(app))
+        await pilot.press("i")
+        await until(pilot, lambda: "greet.py" in grid(app))
+        await pilot.press("W")
+        await until(pilot, lambda: "without spaces" in grid(app))
+    with Store() as store:
+        assert len(rounds(store, "web", f"terok/{REVIEW}")) == 2
 
 
-def test_a_look_on_the_screen_counts_as_one(root, work):
-    from terok.tui.background.reviewing import read_sheet
+def push_more(agent):
+    agent.commit({"NEWS": "x\n"}, "More")
+    agent.push()
 
-    read_sheet(work, since=False, ignore_space=False)
-    with Tasks() as service:
-        reviews = Reviews(service)
-        found = reviews.find(work)
-        reviews.open(found.scope).check_reviewed(found.branch, accept_flags=True)
+
+async def test_a_promotion_asks_where_to_and_says_what_has_moved(tui, agent, monkeypatch):
+    await asyncio.to_thread(agent.move_upstream, {"README": "theirs\n"})
+    app, ran = tui(), []
+    monkeypatch.setattr(app, "run_verb", lambda *words: ran.append(words))
+    async with app.run_test(size=(160, 30)) as pilot:
+        await opened(pilot)
+        await pilot.press("P")
+        await until(pilot, lambda: "main has got 1 commit since: Upstream moves; both change README" in grid(app))
+        await pilot.press("ctrl+u", *"main", "enter")
+        await until(pilot, lambda: "on top of its 1 new commit" in grid(app))
+        await pilot.press("escape", "P", "ctrl+u", *"other", "enter", *"main", "enter")
+        await until(pilot, lambda: "with a pull request into main" in grid(app))
+        await pilot.press("enter")
+    branch = f"terok/{REVIEW}"
+    flags = ("--accept-flags", "--pull-request", "--base", "main")
+    assert ran == [("promote", REVIEW, "--branch", branch, "--to", "other", *flags)]
+
+
+async def test_a_check_is_run_and_its_result_is_shown_later(tui, agent, monkeypatch):
+    app, ran = tui(), []
+    monkeypatch.setattr(app, "run_verb", lambda *words: ran.append(words))
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("K", *"make test", "enter")
+        assert ran == [("review", REVIEW, "--branch", f"terok/{REVIEW}", "--check=make test")]
+        await asyncio.to_thread(failed_check, screen._seen.reviewed.tip)
+        screen.on_screen_resume()
+        await until(pilot, lambda: "failed with exit code 2: make test on this commit" in grid(app))
+        assert "boom" in grid(app)
+
+
+def failed_check(tip):
+    with Store() as store, store.write() as writer:
+        end_check(writer, begin_check(writer, REVIEW, "b", tip, "make test"), "failed", 2, "boom", 0)
+
+
+async def test_what_cannot_be_reviewed_says_why(tui, root):
+    populate()
+    with Store() as store, store.write() as writer:
+        writer.change(REVIEW, "x", branch="terok/x")
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.world.loaded)
+        app.screen.go_to(app.world.tasks[REVIEW])
+        await pilot.press("v")
+        await until(pilot, lambda: "has nothing in the gate to review" in grid(app))
+        await pilot.press("c", "m", "space", "S", "greater_than_sign", "full_stop", "enter", "escape")
+        await until(pilot, lambda: app.screen.NAME == "inbox")
+
+
+async def test_attempts_are_compared_and_one_is_kept(tui, root, tmp_path, monkeypatch):
+    with Tasks() as tasks:
+        raced(tasks, tmp_path / "repos", monkeypatch)
+    app, ran = tui(), []
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.world.loaded)
+        app.screen.go_to(app.world.tasks[FIRST])
+        await pilot.press("N")
+        await until(pilot, lambda: app.screen.NAME == "race" and "in 2 files" in grid(app))
+        assert "$0.2500*" in grid(app) and "files that others touch too" in grid(app)
+        await pilot.press("equals_sign", "enter")
+        await until(pilot, lambda: app.screen.NAME == "compare" and "NOTES" in grid(app))
+        await pilot.press("}", "}", "}")
+        await until(pilot, lambda: "good evening" in grid(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.NAME == "race")
+        monkeypatch.setattr(app, "run_verb", lambda *words: ran.append(words))
+        await pilot.press("down", "Y", "ctrl+u", *"main", "enter")
+        await until(pilot, lambda: "archive the other 1" in grid(app))
+        await pilot.press("enter")
+        assert ran == [("race", "keep", SECOND, "--to", "main")]
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.NAME == "review" and "greet.py" in grid(app))
+
+
+class Talk:
+    """A person who types lines, and what is said to them."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines, self.said, self.ran = list(lines), [], []
+
+    def read(self, prompt: str) -> str | None:
+        return self.lines.pop(0) if self.lines else None
+
+
+def test_the_plain_form_reads_comments_and_promotes(agent):
+    talk = Talk("2", "c README:5", "why?", "m 2", "k true", "p main", "yes", "j", "no", "9", "x")
+    PlainReview(talk.said.append, talk.read, talk.ran.append, REVIEW).run()
+    text = "\n".join(talk.said)
+    assert "2. README; 2 lines added, 2 deleted" in text and "+line five" in text and "there is no file 9" in text
+    assert talk.ran == [
+        ["review", REVIEW, "--comment", "README:5", "why?"],
+        ["review", REVIEW, "--viewed=README"],
+        ["review", REVIEW, "--check=true"],
+        ["promote", REVIEW, "--branch", f"terok/{REVIEW}", "--to", "main", "--accept-flags"],
+        ["reject", REVIEW, "--message=no"],
+    ]
+    with Store() as store:
+        assert len(rounds(store, "web", f"terok/{REVIEW}")) == 1
+
+
+def test_the_plain_form_compares_attempts(root, tmp_path, monkeypatch):
+    with Tasks() as tasks:
+        raced(tasks, tmp_path / "repos", monkeypatch)
+    talk = Talk("d 1 2", "k 2", "1", "b", "b")
+    PlainRace(talk.said.append, talk.read, talk.ran.append, FIRST).run()
+    text = "\n".join(talk.said)
+    assert "greet-1 by claude" in text and "good evening" in text and talk.ran == [["race", "keep", SECOND]]

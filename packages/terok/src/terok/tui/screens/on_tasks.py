@@ -186,6 +186,11 @@ class OnTasks(Page):
         if task := self.only():
             self.terok.open_page("review", task=task.id)
 
+    def do_race(self) -> None:
+        """Compare the attempts of the task's race."""
+        if task := self.only():
+            self.terok.open_page("race", task=task.id)
+
     def do_diff(self) -> None:
         """Show what has changed in the workspace."""
         self._verb("task", "diff")

@@ -21,4 +21,6 @@ def idle_actions(task: Task | None) -> dict[str, str]:
             found["stop"] = "it does not run"
     if not task.branch:
         found |= dict.fromkeys(("review", "promote", "reject"), "it has no branch")
+    if not task.race:
+        found["race"] = "it is no attempt of a race"
     return found
