@@ -90,7 +90,7 @@ ACTIONS: Final = (
     Action("spaces", "W", "spaces", "leave out changes of white space only, or no longer", DIFFS, "review"),
     Action("select", "space", "select", "begin a range of lines, or give it up", "review"),
     Action("comment", "c", "comment", "comment on the lines, or answer the comment", "review", "review", 12),
-    Action("resolve", "S", "settle", "settle the comment", "review", "review"),
+    Action("resolve", "o", "settle", "settle the comment", "review", "review"),
     Action("viewed", "m,V", "viewed", "mark the file as viewed while it stays as it is", "review", "review", 14),
     Action("since", "i", "since last", "show only what is new since it was looked at", "review", "review", 16),
     Action("check", "K", "check", "run a command on the reviewed commit", "review", "review", 18),
