@@ -29,7 +29,7 @@ class Wish(NamedTuple):
     program: str
     why: str
     since: float
-    count: int
+    times: int
     first_time: bool
     odd: str
     """A warning about the name, such as letters that look like others; "" for none."""

@@ -27,7 +27,7 @@ def wish_line(wish: Wish, tasks: Mapping[str, Task], now: float, cells: int) -> 
             said(wish.target, "needs"),
             *more,
             said(f"  by {wish.program}" if wish.program else "", "dim"),
-            Span(f"  {passed(now - wish.since)}" + (f", {wish.count} times" if wish.count > 1 else ""), "dim"),
+            Span(f"  {passed(now - wish.since)}" + (f", {wish.times} times" if wish.times > 1 else ""), "dim"),
         ),
         cells,
     )
