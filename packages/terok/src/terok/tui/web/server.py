@@ -88,7 +88,7 @@ class Server:
         answer.headers.update({
             "Content-Security-Policy": (
                 f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {sockets}; "
-                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+                "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             ),
             "Cache-Control": "no-store",
             "Cross-Origin-Opener-Policy": "same-origin",
