@@ -39,12 +39,14 @@ def _listener(address: str, port: int | None) -> socket.socket:
         raise UsageError(f"invalid address {address!r}", hint="use an IP address of this machine") from None
     if parsed.is_unspecified:
         raise UsageError(f"{address} is every address of this machine", hint="name the one that browsers are to open")
+    if port is not None and not 0 < port < 65536:
+        raise UsageError(f"invalid port {port}", hint="use 1024 to 65535")
     family = socket.AF_INET6 if parsed.version == 6 else socket.AF_INET
     try:
         listener = socket.create_server((address, port or 0), family=family, backlog=64)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(
-            f"{address} port {port or 'any'} cannot be used: {getattr(error, 'strerror', None) or error}",
+            f"{address} port {port or 'any'} cannot be used: {error.strerror}",
             hint="choose another --port, or none for a free one",
         ) from None
     send_at_once(listener)

@@ -27,7 +27,7 @@ async def test_a_slow_page_holds_nothing_up_and_sees_everything_anew():
         ("::", None, "every address of this machine"),
         ("example.org", None, "invalid address"),
         ("192.0.2.1", None, "cannot be used"),
-        ("127.0.0.1", 70_000, "cannot be used"),
+        ("127.0.0.1", 70_000, "invalid port"),
     ],
 )
 def test_an_address_is_one_of_this_machine_and_named(address, port, wrong):
