@@ -30,8 +30,12 @@ _LOOKS: Final = {
         "working": "green",
         "doubt": "magenta",
         "added": "green",
+        "added-word": "green reverse",
         "removed": "red",
+        "removed-word": "red reverse",
         "meta": "cyan",
+        "keyword": "magenta",
+        "literal": "cyan",
     },
     "blue-orange": {
         "error": "bold #e16d01",
@@ -40,8 +44,12 @@ _LOOKS: Final = {
         "working": "#6474ff",
         "doubt": "italic #a47a4f",
         "added": "#74c2ff",
+        "added-word": "#74c2ff reverse",
         "removed": "#e16d01",
+        "removed-word": "#e16d01 reverse",
         "meta": "#6474ff",
+        "keyword": "#a47a4f",
+        "literal": "#6474ff",
     },
     "blue-orange-light": {
         "error": "bold #dd1f00",
@@ -50,8 +58,12 @@ _LOOKS: Final = {
         "working": "#0d1663",
         "doubt": "italic #4a3314",
         "added": "#325eae",
+        "added-word": "#325eae reverse",
         "removed": "#dd1f00",
+        "removed-word": "#dd1f00 reverse",
         "meta": "#0d1663",
+        "keyword": "#4a3314",
+        "literal": "#0d1663",
     },
 }
 THEMES: Final = tuple(_LOOKS)
