@@ -5,6 +5,8 @@ AcpError                exit 1
 ├── ProbeError          exit 1   an adapter did not say what it offers
 ├── EndpointError       exit 1   nobody answers at a socket, or what answers is not ours
 │   └── EndpointBusy    exit 75  another daemon serves the container
+│       └── TableBusy   exit 75  another process keeps its sessions
+├── SessionsError       exit 1   the sessions of a container cannot be read or written
 └── FrameError          exit 1   a frame cannot be written: not a number, half of a character
 """
 
@@ -33,6 +35,14 @@ class EndpointBusy(EndpointError):
     """Another daemon serves this container already."""
 
     exit_code = 75
+
+
+class TableBusy(EndpointBusy):
+    """Another process keeps the sessions of this container; two writers would spoil histories."""
+
+
+class SessionsError(AcpError):
+    """The session table or a transcript cannot be used."""
 
 
 class FrameError(AcpError):
