@@ -39,13 +39,13 @@ class FrameReader:
         """Take the next bytes and return the frames that they complete."""
         lines = data.split(b"\n")
         out: list[Frame | Violation] = []
-        for line in lines[:-1]:
+        for piece in lines[:-1]:
             if self._skipping:
                 self._skipping = False
                 continue
+            line = piece
             if self._pieces:
-                self._pieces.append(line)
-                line = b"".join(self._pieces)
+                line = b"".join([*self._pieces, piece])
                 self._pieces, self._held = [], 0
             if len(line) > self._limit:
                 out.append(self._too_long())

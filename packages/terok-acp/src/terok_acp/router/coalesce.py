@@ -54,7 +54,11 @@ def _together(first: Frame, second: Frame) -> Frame | None:
 def _plain_text(item: Frame) -> tuple[str, object, str] | None:
     """Return kind, message and text of a chunk that holds nothing else."""
     update = item["update"]
-    if type(update) is not dict or item.keys() - {"update"} or update.keys() - {"sessionUpdate", "content", "messageId"}:
+    if (
+        type(update) is not dict
+        or item.keys() - {"update"}
+        or update.keys() - {"sessionUpdate", "content", "messageId"}
+    ):
         return None
     content = update.get("content")
     if type(content) is not dict or content.keys() != {"type", "text"} or content["type"] != "text":

@@ -111,7 +111,10 @@ def split(value: str) -> tuple[str, str] | None:
 def options_for_editor(options: Sequence[Frame], select: Frame, *, booleans: bool) -> list[Frame]:
     """Return our select and the backend's other options; without `booleans` those of type boolean become selects."""
     others = (option for option in options if not is_model_option(option) and option["id"] != MODEL_OPTION)
-    return [select, *(option if booleans or option.get("type") != "boolean" else _as_select(option) for option in others)]
+    return [
+        select,
+        *(option if booleans or option.get("type") != "boolean" else _as_select(option) for option in others),
+    ]
 
 
 def choice_for_backend(options: Sequence[Frame], option: str, value: Any) -> Frame:

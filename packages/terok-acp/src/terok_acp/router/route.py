@@ -146,4 +146,3 @@ def _cancel_request(state: State, peer: Peer, number: Any) -> list[Output]:
 def _drop(state: State, why: str) -> list[Output]:
     state.dropped[why] += 1
     return []
-

@@ -101,9 +101,9 @@ class State:
     table: Table = TABLES[VERSION]
 
 
-def join(state: State, peer: Peer) -> None:
-    """Take in a new connection."""
-    state.links[peer] = Link()
+def join(state: State, peer: Peer, first_id: int = 1) -> None:
+    """Take in a new connection; its requests are numbered from `first_id` on."""
+    state.links[peer] = Link(first_id)
     if peer.side is Side.BACKEND:
         state.owners[peer] = {}
 
