@@ -29,9 +29,10 @@ CONTAINER_ROOT: Final = "/workspace"
 class Settings:
     """What a daemon is started with.
 
-    `first_id` is the number of the first question to an editor; the next daemon has to begin with a higher one, so that
-    an answer to this one is none to a question of that one. `workspace` are the task's workspace as the host and as the container see it: a directory below it is taken for the
-    same one inside, any other stands for the whole workspace. `rules` are what the project allows.
+    `workspace` are the task's workspace as the host and as the container see it: a directory below it is taken for the
+    same one inside, any other stands for the whole workspace. `rules` are what the project allows. `first_id` is the
+    number of the first question to an editor; the next daemon has to begin with a higher one, so that an answer to this
+    one is none to a question of that one.
     """
 
     container: str

@@ -117,8 +117,13 @@ class Turns:
             self._settled(live)
             return
         reply = (live.running.initialize if live.running else None) or {}
-        takes = {name: has(reply, "promptCapabilities", key) for name, key in _TAKES.items()}
-        passed = to_container("session/prompt", params_of(frame), view.roots, replace(view.rules, **takes))
+        takes = replace(
+            view.rules,
+            images=has(reply, "promptCapabilities", "image"),
+            audio=has(reply, "promptCapabilities", "audio"),
+            embedded=has(reply, "promptCapabilities", "embeddedContext"),
+        )
+        passed = to_container("session/prompt", params_of(frame), view.roots, takes)
         for line in passed.notices:
             self._delivery.notice(live, line)
         if isinstance(passed, Refused):
@@ -166,9 +171,6 @@ class Turns:
     def _refuse(self, editor: Peer, frame: Frame, live: Live, code: int, message: str) -> None:
         reply: Frame = {"jsonrpc": "2.0", "id": frame["id"], "error": {"code": code, "message": message}}
         self._delivery.answer(editor, reply, live)
-
-
-_TAKES: Final = {"images": "image", "audio": "audio", "embedded": "embeddedContext"}
 
 
 def _stopped(number: object) -> Frame:

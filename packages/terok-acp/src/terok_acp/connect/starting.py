@@ -14,23 +14,8 @@ from terok_util.process import Process, spawn
 from terok_acp.paths import log_path
 
 _KEPT: Final = frozenset(
-    [
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "PATH",
-        "TMPDIR",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "PYTHONPATH",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "STORAGE_DRIVER",
-        "STORAGE_OPTS",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-    ]
+    ("HOME", "USER", "LOGNAME", "SHELL", "PATH", "TMPDIR", "LANG", "LANGUAGE", "TZ", "PYTHONPATH")
+    + ("DBUS_SESSION_BUS_ADDRESS", "STORAGE_DRIVER", "STORAGE_OPTS", "SSL_CERT_FILE", "SSL_CERT_DIR")
 )
 _PREFIXES: Final = ("LC_", "XDG_", "CONTAINERS_", "TEROK_")
 _SECRET_WORDS: Final = ("PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL")

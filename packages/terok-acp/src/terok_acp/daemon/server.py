@@ -40,7 +40,9 @@ class Daemon:
         roster: Roster,
         make: Callable[[str], AdapterProcess],
         table: SessionTable,
+        signals: bool = True,
     ) -> None:
+        self._signals = signals
         self._transcripts = table.transcripts
         self._backends = RunningAdapters(make, self._adapter_said, self._adapter_gone)
         self._conductor = Conductor(
@@ -64,7 +66,7 @@ class Daemon:
     async def run(self, listener: socket.socket, container_pid: int) -> None:
         """Serve at a socket while a process lives, the container's first."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT) if self._signals else ():
             loop.add_signal_handler(number, self._over.set)
         with self._watched(container_pid):
             loop.add_reader(listener, self._accept, listener)
