@@ -32,9 +32,7 @@ def probe_agent_models(
     return probe_offer(spec, container, runtime, timeout).models
 
 
-def probe_offer(
-    spec: AdapterSpec, container: str, runtime: ContainerRuntime, timeout: float = PROBE_SECONDS
-) -> Offer:
+def probe_offer(spec: AdapterSpec, container: str, runtime: ContainerRuntime, timeout: float = PROBE_SECONDS) -> Offer:
     """Start an agent's adapter, ask it, and end it; ProbeError, with its last words, if it does not say in time."""
     process = AdapterProcess(spec, container, runtime)
     try:
