@@ -1,0 +1,16 @@
+"""What an editor starts: its process, from the first line to the last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from terok_acp.connect.front import Front
+from terok_acp.connect.pump import Pump
+from terok_acp.connect.starting import Starting
+from terok_acp.endpoint import connected
+
+
+def connect(container: str, path: Path, version: str, *, stdin: int = 0, stdout: int = 1) -> None:
+    """Serve an editor on standard input and output until it hangs up; the container's daemon is started if need be."""
+    starting = Starting(container, path)
+    Pump(Front(version), lambda: connected(path), starting.start, starting.problem).run(stdin, stdout)
