@@ -40,10 +40,10 @@ def probe_offer(
     try:
         with process.start() as stream:
             return _asked(_Conversation(stream, time.monotonic() + timeout), spec)
-    except _Silence as problem:
+    except _Silence as error:
         words = process.log_tail(300)
         hint = f"see `terok-acp probe {container} {spec.agent}`"
-        raise ProbeError(f"agent {spec.agent}: {problem}{': ' if words else ''}{words}", hint=hint) from None
+        raise ProbeError(f"agent {spec.agent}: {error}{': ' if words else ''}{words}", hint=hint) from None
     finally:
         process.stop()
 
