@@ -111,4 +111,6 @@ def end_adapters(runtime: ContainerRuntime, container: str, prefix: str = IDENT)
     except (ValueError, KeyError, TypeError):
         hint = "start a new task: its container is made by this version"
         raise AgentBindError(f"{container} cannot end adapters: {safe_text(done.stderr[-200:])}", hint=hint) from None
-    raise AgentBindError(f"{len(left)} processes of an adapter are left in {container}", hint=f"podman restart {container}")
+    raise AgentBindError(
+        f"{len(left)} processes of an adapter are left in {container}", hint=f"podman restart {container}"
+    )

@@ -14,8 +14,8 @@ from terok_acp.adapters.process import AdapterProcess
 from terok_acp.adapters.spec import AdapterSpec
 from terok_acp.errors import ProbeError
 from terok_acp.integrations.sandbox import ContainerRuntime
-from terok_acp.protocol.framing import TO_EDITOR, FrameReader, Violation, encode
 from terok_acp.protocol.frames import METHOD_NOT_FOUND, Frame, error, is_request, request
+from terok_acp.protocol.framing import TO_EDITOR, FrameReader, Violation, encode
 from terok_acp.protocol.methods import VERSION
 from terok_acp.roster.offer import Offer
 
@@ -32,9 +32,7 @@ def probe_agent_models(
     return probe_offer(spec, container, runtime, timeout).models
 
 
-def probe_offer(
-    spec: AdapterSpec, container: str, runtime: ContainerRuntime, timeout: float = PROBE_SECONDS
-) -> Offer:
+def probe_offer(spec: AdapterSpec, container: str, runtime: ContainerRuntime, timeout: float = PROBE_SECONDS) -> Offer:
     """Start an agent's adapter, ask it, and end it; ProbeError, with its last words, if it does not say in time."""
     process = AdapterProcess(spec, container, runtime)
     try:

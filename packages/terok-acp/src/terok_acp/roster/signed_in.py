@@ -18,7 +18,9 @@ def credential_states(config: SandboxConfig, credential_set: str = DEFAULT_SET) 
     with open_vault(config) as vault:
         rows = vault.list_credentials(credential_set)
     return {
-        row.provider: hashlib.blake2b(f"{row.credential_set} {row.kind} {row.updated_at}".encode(), digest_size=8).hexdigest()
+        row.provider: hashlib.blake2b(
+            f"{row.credential_set} {row.kind} {row.updated_at}".encode(), digest_size=8
+        ).hexdigest()
         for row in rows
     }
 
