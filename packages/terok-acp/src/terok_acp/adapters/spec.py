@@ -1,4 +1,4 @@
-"""What is known of an agent's adapter before it is started."""
+"""Knowledge of an agent's adapter before it is started."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """What is particular about an adapter, as the agent's YAML file says; see `terok_executor.AcpSpec`.
+    """Particularities of an adapter, as the agent's YAML file says; see `terok_executor.AcpSpec`.
 
     `default_mode` is the mode that a session of this container begins with; empty leaves it to the adapter.
     """

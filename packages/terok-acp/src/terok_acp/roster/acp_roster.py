@@ -60,12 +60,14 @@ class ACPRoster:
         self._free = env.get("TEROK_UNRESTRICTED") == "1"
         self._equipped = {self._own}
         self._states: dict[str, str] = {}
+        self._keys: dict[str, CacheKey] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Read anew which credentials there are."""
         config = self._sandbox.config
         self._states = credential_states(config, credential_set_of(config, self.container))
+        self._keys = {name: self._key(name) for name in self._roster.agents}
 
     def agents(self) -> tuple[AdapterSpec, ...]:
         """Return what can be started, the container's own agent first."""
@@ -75,16 +77,16 @@ class ACPRoster:
 
     def offer(self, agent: str) -> Offer | None:
         """Return what an agent offers, as far as it was learned before."""
-        return self._cache.get(self._key(agent))
+        return self._cache.get(self._keys[agent])
 
     def failure(self, agent: str) -> str | None:
         """Return why the last probe of an agent failed a moment ago."""
-        return self._cache.failure(self._key(agent))
+        return self._cache.failure(self._keys[agent])
 
     def learned(self, agent: str, initialize: Frame, session: Frame) -> None:
         """Keep what an adapter has said when it was used."""
         offered = {name: value for name, value in session.items() if name != "sessionId"}
-        self._cache.put(self._key(agent), Offer(agent, self._roster.agent(agent).label, initialize, offered))
+        self._cache.put(self._keys[agent], Offer(agent, self._roster.agent(agent).label, initialize, offered))
 
     def probe(self, agent: str, timeout: float = PROBE_SECONDS) -> Offer:
         """Ask an agent's adapter what it offers; ProbeError if it does not say, or did not a moment ago."""
@@ -92,7 +94,7 @@ class ACPRoster:
         if spec is None:
             hint = f"see `terok-acp list {self.container}`"
             raise ProbeError(f"agent {agent} cannot be used in {self.container}", hint=hint)
-        key = self._key(agent)
+        key = self._keys[agent]
         if (problem := self._cache.failure(key)) is not None:
             raise ProbeError(problem, hint="wait half a minute and try again")
         try:

@@ -22,7 +22,7 @@ MOST_FILES: Final = 256
 
 
 class CacheKey(NamedTuple):
-    """What an offer depends on: the image, which has the adapter's version, the credential's state, and the agent."""
+    """The things an offer depends on: the image, which has the adapter's version, the credential's state, and the agent."""
 
     image_id: str
     auth_identity: str

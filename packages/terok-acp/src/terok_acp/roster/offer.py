@@ -1,4 +1,4 @@
-"""What an agent offers, as its adapter said it."""
+"""Offers: an agent's abilities, models and modes, as its adapter said them."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from terok_acp.adapters.process import AdapterProcess
 from terok_acp.adapters.spec import AdapterSpec
 from terok_acp.errors import ProbeError
 from terok_acp.integrations.sandbox import ContainerRuntime
-from terok_acp.protocol.framing import TO_EDITOR, FrameReader, Violation, encode
 from terok_acp.protocol.frames import METHOD_NOT_FOUND, Frame, error, is_request, request
+from terok_acp.protocol.framing import TO_EDITOR, FrameReader, Violation, encode
 from terok_acp.protocol.methods import VERSION
 from terok_acp.roster.offer import Offer
 
@@ -38,10 +38,10 @@ def probe_offer(spec: AdapterSpec, container: str, runtime: ContainerRuntime, ti
     try:
         with process.start() as stream:
             return _asked(_Conversation(stream, time.monotonic() + timeout), spec)
-    except _Silence as problem:
+    except _Silence as error:
         words = process.log_tail(300)
         hint = f"see `terok-acp probe {container} {spec.agent}`"
-        raise ProbeError(f"agent {spec.agent}: {problem}{': ' if words else ''}{words}", hint=hint) from None
+        raise ProbeError(f"agent {spec.agent}: {error}{': ' if words else ''}{words}", hint=hint) from None
     finally:
         process.stop()
 

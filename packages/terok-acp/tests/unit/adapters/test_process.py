@@ -9,7 +9,6 @@ import socket
 
 import pytest
 from local_container import BAD_ENDS, LocalContainer
-from terok_acp.adapters.crash_loop import MOST_ENDS, WITHIN, CrashLoop
 from terok_acp.adapters.process import AdapterProcess, end_adapters
 from terok_acp.adapters.spec import AdapterSpec
 from terok_acp.adapters.stderr_log import StderrLog
@@ -81,17 +80,6 @@ def test_a_container_that_cannot_be_asked_is_not_an_empty_one(
     local.problem = problem
     with pytest.raises(BAD_ENDS[problem]):
         process.stop()
-
-
-def test_three_ends_in_a_minute_are_a_crash_loop() -> None:
-    loop = CrashLoop()
-    for now in (0.0, 10.0, 20.0):
-        assert loop.pause(now) == 0.0
-        loop = loop.ended(now)
-    assert len(loop.ends) == MOST_ENDS
-    assert loop.pause(20.0) == WITHIN - 20.0
-    assert loop.pause(WITHIN) == 0.0
-    assert loop.ended(WITHIN).pause(WITHIN) == 10.0, "the first end is forgotten"
 
 
 def test_the_log_keeps_the_end_and_no_secret() -> None:

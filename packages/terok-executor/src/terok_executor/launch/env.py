@@ -144,7 +144,7 @@ def agent_variables(
     }
     if agent.provider.base_url_env:
         env[agent.provider.base_url_env] = values["vault_url"]
-    return env | (agent.auto_approve.env if unrestricted else {})
+    return {**env, **(agent.auto_approve.env if unrestricted else {})}
 
 
 def _volumes(spec: ContainerEnvSpec) -> tuple[VolumeSpec, ...]:

@@ -1,4 +1,4 @@
-"""What a running container needs for an agent beside its own: that agent's variables, files and phantom token."""
+"""An agent beside a running container's own: its variables, files and phantom token."""
 
 from __future__ import annotations
 

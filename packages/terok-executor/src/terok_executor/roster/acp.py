@@ -37,6 +37,6 @@ class AcpSpec(Section):
     asks_permission: bool = True
     """Whether it ever asks for a permission."""
     stop_signal: Literal["eof", "term"] = "eof"
-    """What ends it: the end of its input, or only SIGTERM."""
+    """The end of its input ends it, or only SIGTERM does."""
     resume_by: tuple[Literal["resume", "load"], ...] = ()
     """How it takes up a session of an earlier process, the better way first; empty if it cannot be relied on."""
