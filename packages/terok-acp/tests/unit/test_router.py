@@ -19,10 +19,9 @@ NAMES = ["a", "b", "c"]
 KEYS = {(peer, name): f"key-{peer.number}-{name}" for peer in BACKENDS for name in NAMES[:2]}
 
 ids = st.integers(0, 6) | st.sampled_from(["x", "1", None, 1.5])
-methods = st.sampled_from(
-    ["session/update", "session/request_permission", "fs/read_text_file", "terminal/create", "$/cancel_request"]
-    + ["session/prompt", "session/set_mode", "providers/set", "_x/y", "nonsense", "elicitation/create"]
-)
+FROM_AGENTS = ["session/update", "session/request_permission", "fs/read_text_file", "terminal/create", "_x/y"]
+FROM_EDITORS = ["session/prompt", "session/set_mode", "providers/set", "nonsense", "elicitation/create"]
+methods = st.sampled_from([*FROM_AGENTS, *FROM_EDITORS, "$/cancel_request"])
 params = st.fixed_dictionaries(
     {},
     optional={
@@ -109,7 +108,7 @@ def test_every_question_is_answered_once_with_its_own_id(what: list[tuple[Peer, 
         if peer.side is Side.BACKEND and "id" in frame and "method" in frame:
             posed.append((peer, frame["id"]))
         run.step(peer, frame)
-    for (_, _), key in KEYS.items():
+    for key in KEYS.values():
         run.carry_out(cancel(run.state, key))
     for backend in BACKENDS:
         answers = [frame["id"] for frame in run.sent[backend] if "method" not in frame]

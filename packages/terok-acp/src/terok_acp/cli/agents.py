@@ -26,7 +26,7 @@ def list_agents(container: str, as_json: bool) -> int:
     return 0
 
 
-def probe(container: str, agent: str, as_json: bool) -> int:
+def show_probe(container: str, agent: str, as_json: bool) -> int:
     """Start an agent's adapter for a moment and print what it offers."""
     offer = ACPRoster(container).probe(agent)
     show(_document(offer), as_json, _text(offer))

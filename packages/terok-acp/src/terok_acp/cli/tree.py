@@ -36,13 +36,13 @@ COMMANDS = CommandTree(
         CommandDef(
             "probe",
             help="start an agent and show what it offers",
-            handler="terok_acp.cli.agents:probe",
+            handler="terok_acp.cli.agents:show_probe",
             args=(_CONTAINER, ArgDef("agent", metavar="AGENT", help="which agent; see `list`"), JSON),
         ),
         CommandDef(
             "config",
             help="print an editor's configuration for this command",
-            handler="terok_acp.cli.configuration:config",
+            handler="terok_acp.cli.configuration:show_config",
             args=(
                 ArgDef("editor", metavar="EDITOR", help="zed, jetbrains, toad, codecompanion, avante or agent-shell"),
                 ArgDef("words", metavar="WORD", nargs="*", help="what follows the command, such as PROJECT and TASK"),
