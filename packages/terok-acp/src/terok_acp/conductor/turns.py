@@ -10,7 +10,7 @@ from terok_util import safe_text
 from terok_acp.conductor.abilities import has
 from terok_acp.conductor.binding import Binding
 from terok_acp.conductor.delivery import Delivery
-from terok_acp.conductor.state import Core, Live, Phase, Prompt, Turn
+from terok_acp.conductor.state import Core, Live, Prompt, Turn
 from terok_acp.protocol.frames import INVALID_REQUEST, NOT_FOUND, Frame, params_of
 from terok_acp.router.outputs import Answered
 from terok_acp.router.sessions import abandon, cancel, forward
@@ -175,8 +175,3 @@ class Turns:
 
 def _stopped(number: object) -> Frame:
     return {"jsonrpc": "2.0", "id": number, "result": {"stopReason": "cancelled"}}
-
-
-def is_busy(live: Live) -> bool:
-    """Tell whether a session has something running."""
-    return live.turn is not None or live.phase is Phase.BINDING
