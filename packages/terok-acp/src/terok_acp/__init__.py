@@ -13,7 +13,6 @@ with lazy_imports(globals()):
     from terok_acp.adapters.spec import AdapterSpec as AdapterSpec
     from terok_acp.adapters.spec import Quirks as Quirks
     from terok_acp.cli.agents import show_probe as show_probe
-    from terok_acp.cli.configuration import show_config as show_config
     from terok_acp.cli.tree import COMMANDS as COMMANDS
     from terok_acp.connect.connect import connect as connect
     from terok_acp.connect.connect import connect_found as connect_found

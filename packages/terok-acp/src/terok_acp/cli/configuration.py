@@ -1,25 +1,30 @@
-"""`config`: what an editor is told to start this."""
+"""`config`: the entry of an editor's configuration."""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from terok_util import UsageError, did_you_mean
+from terok_util import UsageError, did_you_mean, safe_text
 
 from terok_acp.editors.setup import EDITORS, setup_of
 
 
-def show_config(editor: str, words: list[str], command: Sequence[str] = ("terok-acp", "connect")) -> int:
-    """Print an editor's entry for `command`, and where it goes on standard error."""
-    program = Path(sys.argv[0])
-    first = str(program) if program.is_absolute() and program.name == command[0] else command[0]
-    setup = setup_of(editor, [first, *command[1:], *words])
+def config(editor: str, words: list[str]) -> int:
+    """Print what an editor's configuration needs; where it belongs, and what else to know, on standard error."""
+    setup = setup_of(editor, [*_command(), *words])
     if setup is None:
-        known = ", ".join(EDITORS)
-        raise UsageError(f"unknown editor {editor!r}", hint=did_you_mean(editor, EDITORS, f"one of {known}"))
+        hint = did_you_mean(editor, EDITORS, f"known are {', '.join(EDITORS)}")
+        raise UsageError(f"no entry for the editor {safe_text(editor)!r}", hint=hint)
     for line in (f"{setup.label}: {setup.place}", *setup.notes):
-        print(line, file=sys.stderr)
-    print(setup.text, end="" if setup.text.endswith("\n") else "\n")
+        sys.stderr.write(line + "\n")
+    sys.stdout.write(setup.text)
     return 0
+
+
+def _command() -> list[str]:
+    """Return the command that was called, with its whole path: an editor started from a desktop has another PATH."""
+    name = Path(sys.argv[0]).name
+    words = [name, "acp", "connect"] if name == "terok" else ["terok-acp", "connect"]
+    return [shutil.which(words[0]) or words[0], *words[1:]]

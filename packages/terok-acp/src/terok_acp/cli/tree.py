@@ -42,7 +42,7 @@ COMMANDS = CommandTree(
         CommandDef(
             "config",
             help="print an editor's configuration for this command",
-            handler="terok_acp.cli.configuration:show_config",
+            handler="terok_acp.cli.configuration:config",
             args=(
                 ArgDef("editor", metavar="EDITOR", help="zed, jetbrains, toad, codecompanion, avante or agent-shell"),
                 ArgDef("words", metavar="WORD", nargs="*", help="what follows the command, such as PROJECT and TASK"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 from terok_util import safe_text
 
 from terok_acp.protocol.frames import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
+from terok_acp.protocol.shapes import PERMISSION_OPTION, REFUSED, TOOL_CALL_UPDATE, Many, Record, salvage
 from terok_acp.wall.content import block_in, name_of, with_safe
 from terok_acp.wall.markdown import ImageGuard, without_images
 from terok_acp.wall.mcp import servers_in
@@ -15,6 +16,8 @@ from terok_acp.wall.paths import PathRefused, Roots, map_in, path_in
 from terok_acp.wall.rules import Answered, Passed, Refused, Rules
 from terok_acp.wall.updates import tool_call_out, update_out
 
+_PERMISSION: Final = Record({"toolCall": TOOL_CALL_UPDATE, "options": Many(PERMISSION_OPTION)})
+_FORM: Final = Record({"message": str, "requestedSchema": dict})
 _KNOWN_META: Final = frozenset({"traceparent", "tracestate", "baggage"})
 _MAX_MESSAGE: Final = 4000
 
@@ -109,25 +112,29 @@ def error_to_editor(error: object) -> dict[str, Any]:
 
 
 def _permission(params: dict[str, Any], roots: Roots, rules: Rules) -> dict[str, Any] | Refused:
-    call, options = params.get("toolCall"), params.get("options")
-    if not isinstance(call, dict) or not isinstance(options, list):
+    left: Any = salvage(params, _PERMISSION)
+    if left is REFUSED:
         return Refused(INVALID_PARAMS, "a permission request has a toolCall and options")
+    params = left
+    call, options = params["toolCall"], params["options"]
     new_call = tool_call_out(call, roots, rules)
-    new_options = [with_safe(option, "name") if isinstance(option, dict) else option for option in options]
+    new_options = [with_safe(option, "name") for option in options]
     if new_call is call and all(new is old for new, old in zip(new_options, options, strict=True)):
         return params
     return params | {"toolCall": new_call, "options": new_options}
 
 
-def _elicitation(params: dict[str, Any]) -> dict[str, Any] | Answered:
+def _elicitation(params: dict[str, Any]) -> dict[str, Any] | Answered | Refused:
     """Pass forms; decline everything that would open an address on the host, and show it in full."""
     if params.get("mode") != "form":
         url = params.get("url")
         shown = safe_text(url, limit=_MAX_MESSAGE) if isinstance(url, str) else "no address"
         return Answered({"action": "decline"}, (f"the agent asked to open an address, which was declined: {shown}",))
-    message = params.get("message")
-    if not isinstance(message, str):
-        return params
+    left: Any = salvage(params, _FORM)
+    if left is REFUSED:
+        return Refused(INVALID_PARAMS, "a form has a message and a requestedSchema")
+    params = left
+    message = params["message"]
     safe = without_images(safe_text(message, multiline=True))
     return params if safe == message else params | {"message": safe}
 

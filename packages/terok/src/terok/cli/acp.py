@@ -72,13 +72,6 @@ def probe(task: list[str], agent: str | None, as_json: bool) -> int:
     return show_probe(container, wished, as_json)
 
 
-def config(editor: str, words: list[str]) -> int:
-    """Print an editor's configuration for `terok acp connect`."""
-    from terok.integrations.acp import show_config
-
-    return show_config(editor, words, command=("terok", "acp", "connect"))
-
-
 def _status(task: Task) -> str:
     from terok.integrations.acp import ACPEndpointStatus, ACPRoster, acp_socket_is_live, socket_path
 

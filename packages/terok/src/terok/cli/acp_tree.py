@@ -48,5 +48,5 @@ VERBS = (
         handler="terok.cli.acp:probe",
         args=(_ONE_TASK, ArgDef("--agent", metavar="AGENT", help="which agent (default: the task's own)"), JSON),
     ),
-    _CONFIG.replace(handler="terok.cli.acp:config"),
+    _CONFIG,
 )
