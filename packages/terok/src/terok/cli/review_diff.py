@@ -6,9 +6,9 @@ import os
 import sys
 import unicodedata
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from terok_util import safe_text
+from terok_util import LeanTuple, safe_text
 
 from terok.model.diff_rows import Spans, side_by_side, word_changes
 
@@ -27,11 +27,12 @@ BOLD: Final = "1"
 REVERSED: Final = "7"
 _STATUS: Final = {"A": "added", "C": "copied", "D": "deleted", "M": "changed", "R": "renamed", "T": "another type"}
 _NUMBER: Final = 5
+_TAB: Final = 4
 _NARROW: Final = 60
 """Columns below which two files do not stand side by side."""
 
 
-class Style(NamedTuple):
+class Style(LeanTuple):
     """How a diff is shown. `paint` takes text and an SGR code; `syntax` gives the lines of a text colors, by path."""
 
     split: bool = False
@@ -134,8 +135,13 @@ def _texts(file: FileDiff, hunk: Hunk, style: Style) -> dict[Line, str]:
 
 def _safe(line: Line, *, mixed: bool) -> str:
     text = line.text if mixed else line.text.removesuffix("\r")
+    return safe_text(text.expandtabs(_TAB)) + _ending(line)
+
+
+def _ending(line: Line) -> str:
+    """Return what is said of a line behind its text."""
     more = f" … {line.cut} bytes more" if line.cut else ""
-    return safe_text(text.expandtabs(4)) + more + ("" if line.ended else "  (no line feed at the end)")
+    return more + ("" if line.ended else "  (no line feed at the end)")
 
 
 def _marked(line: Line, spans: Spans, style: Style) -> str:
@@ -144,12 +150,16 @@ def _marked(line: Line, spans: Spans, style: Style) -> str:
     plain = style.paint("x", REVERSED) == "x"
     signs = ("[-", "-]") if line.kind == "-" else ("{+", "+}")
     for start, end in spans:
-        parts.append(style.paint(safe_text(line.text[at:start]), color))
-        word = safe_text(line.text[start:end])
+        parts.append(style.paint(_spaced(line.text[at:start]), color))
+        word = _spaced(line.text[start:end])
         parts.append(f"{signs[0]}{word}{signs[1]}" if plain else style.paint(word, f"{color};{REVERSED}"))
         at = end
-    parts.append(style.paint(safe_text(line.text[at:].removesuffix("\r")), color))
-    return "".join(parts)
+    parts.append(style.paint(_spaced(line.text[at:].removesuffix("\r")), color))
+    return "".join(parts) + _ending(line)
+
+
+def _spaced(part: str) -> str:
+    return safe_text(part.replace("\t", " " * _TAB))
 
 
 def _below(line: Line, style: Style, remarks: Remarks) -> Iterator[str]:
