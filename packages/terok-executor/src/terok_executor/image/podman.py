@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from terok_util import FileLock, TerokError, ensure_dir, last_line, remove_tree
 from terok_util.process import ProcessError, ToolNotFound, find_tool, run, stream
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.context import CONTENT_LABEL
@@ -28,7 +28,7 @@ def silent(_line: str) -> None:
     """Ignore a line of progress."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ImageFacts:
     """ID and labels of an image in Podman's storage."""
 
@@ -36,7 +36,7 @@ class ImageFacts:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class WorkingContainer:
     """A container in which a step of a build runs; `image` is the name that the build has for the image below it."""
 
@@ -45,7 +45,7 @@ class WorkingContainer:
     image_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ImagePodman:
     """Runs Podman for images; every call is bounded in time."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,11 @@ def start_agent(
     """
     run = check_request(request, roster)
     task, config = run.task, sandbox.config
+    chosen = _image(sandbox, roster, run, image, on_line)
     spec = _check_launch(sandbox, roster, run)
     for warning in (*run.warnings, *_missing_keys(config, request.ssh_scope)):
         on_line(f"note: {warning}")
     roster.ensure_vault_routes(config)
-    if image is not None:
-        check_image(image, sandbox.runtime.image(image).labels(), run.installed)
-    else:
-        builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
-        image = builder.ensure_default_l1(run.installed, roster.installs)
     source: Mirrored | None = None
     seed: Path | None = None
     if task.repo is not None and request.gate:
@@ -86,6 +82,7 @@ def start_agent(
         source = mirror(config, task.repo, task.scope, *wanted)
         seed = source.gate.seed(clone_cache_dir()) if not request.sealed else None
     references = copy_references(config, task.scope, request.references, on_line)
+    image = chosen()
     record = make_record(
         task,
         request,
@@ -108,6 +105,18 @@ def start_agent(
     if request.sealed:  # what the workspace was made from is in the container now
         remove_tree(task_dir(task.name) / "workspace")
     return record
+
+
+def _image(
+    sandbox: Sandbox, roster: AgentRoster, run: AgentRun, given: str | None, on_line: OnLine
+) -> Callable[[], str]:
+    """Judge the given image, or begin to look for one; the function returned tells which it is, and builds it first."""
+    if given is not None:
+        check_image(given, sandbox.runtime.image(given).labels(), run.installed)
+        return lambda: given
+    request = run.request
+    builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
+    return builder.looking(run.installed, roster.installs)
 
 
 def check_image(image: str, labels: Mapping[str, str], installed: Iterable[Installed]) -> None:
