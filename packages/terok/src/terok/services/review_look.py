@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
+=======
+from dataclasses import dataclass, replace
+>>>>>>> origin/integ
 from typing import TYPE_CHECKING
 
 from terok_util import UsageError, lean_dataclass, safe_text
@@ -114,6 +118,22 @@ def record_look(store: Store, gate: GitGate | Mirrored, look: Look) -> None:
         return  # looking once more writes nothing
     with store.write() as writer:
         add_round(writer, work.task, work.scope, work.branch, reviewed.tip, reviewed.base)
+
+
+def refreshed(store: Store, look: Look) -> Look:
+    """Return a look at the same commit with the comments, marks and checks that are recorded now."""
+    task, reviewed = look.reviewed.task, look.reviewed
+    if not task:
+        return look
+    own = look.changes
+    if look.since is not None:
+        own = read_changes(reviewed.mirror, reviewed.base or EMPTY_TREES[len(reviewed.tip)], reviewed.tip)
+    return replace(
+        look,
+        comments=tuple(place_comments(store, reviewed, own)),
+        viewed=frozenset(viewed(store, task)),
+        checks=tuple(check_runs(store, task)),
+    )
 
 
 def moved_upstream(gate: GitGate | Mirrored, seen: ReviewedBranch, own: Changes) -> Moved | None:
