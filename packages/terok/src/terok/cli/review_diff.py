@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from terok_util import LeanTuple, safe_text
 
 from terok.model.diff_rows import Spans, side_by_side, word_changes
-from terok.model.diff_text import shown_lines
+from terok.model.diff_text import TAB, line_end, shown_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,6 @@ CYAN: Final = "36"
 BOLD: Final = "1"
 REVERSED: Final = "7"
 _NUMBER: Final = 5
-_TAB: Final = 4
 _NARROW: Final = 60
 """Columns below which two files do not stand side by side."""
 
@@ -115,20 +114,6 @@ def _texts(file: FileDiff, hunk: Hunk, style: Style) -> dict[Line, str]:
     }
 
 
-<<<<<<< HEAD
-def _safe(line: Line, *, mixed: bool) -> str:
-    text = line.text if mixed else line.text.removesuffix("\r")
-    return safe_text(text.expandtabs(_TAB)) + _ending(line)
-
-
-def _ending(line: Line) -> str:
-    """Return what is said of a line behind its text."""
-    more = f" … {line.cut} bytes more" if line.cut else ""
-    return more + ("" if line.ended else "  (no line feed at the end)")
-
-
-=======
->>>>>>> origin/integ
 def _marked(line: Line, spans: Spans, style: Style) -> str:
     """Return a line with its changed words marked, by signs where there are no colors."""
     color, at, parts = _color(line), 0, []
@@ -140,11 +125,11 @@ def _marked(line: Line, spans: Spans, style: Style) -> str:
         parts.append(f"{signs[0]}{word}{signs[1]}" if plain else style.paint(word, f"{color};{REVERSED}"))
         at = end
     parts.append(style.paint(_spaced(line.text[at:].removesuffix("\r")), color))
-    return "".join(parts) + _ending(line)
+    return "".join(parts) + line_end(line)
 
 
 def _spaced(part: str) -> str:
-    return safe_text(part.replace("\t", " " * _TAB))
+    return safe_text(part.replace("\t", " " * TAB))
 
 
 def _below(line: Line, style: Style, remarks: Remarks) -> Iterator[str]:

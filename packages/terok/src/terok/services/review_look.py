@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-=======
-from dataclasses import dataclass, replace
->>>>>>> origin/integ
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from terok_util import UsageError, lean_dataclass, safe_text
