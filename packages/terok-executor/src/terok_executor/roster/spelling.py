@@ -137,7 +137,7 @@ LineTemplate = Annotated[Line, Checked(check_template)]
 Model = Annotated[str, spelled(MODEL_PATTERN, "a model name")]
 PlainUrl = r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._/@+-]+"
 Protocol = Annotated[str, OneOf("anthropic-messages", "openai-chat", "openai-responses", "google-generative")]
-ReportKind = Literal["permission", "question", "answered", "turn_ended", "phase", "session", "idle"]
+ReportKind = Literal["permission", "question", "answered", "turn_began", "turn_ended", "phase", "session", "idle"]
 CredentialType = Annotated[str, OneOf("api_key", "oauth", "oauth_token", "pat")]
 TokenKey = Annotated[str, OneOf("api_key", "oauth", "oauth_token", "pat", "_default")]
 KeyPath = Annotated[tuple[str, ...], Limits(min_length=1, max_length=8)]
