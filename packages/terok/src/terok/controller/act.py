@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -19,6 +18,7 @@ from terok.model.facts import Silence
 from terok.services import Tasks
 from terok.services.retention import tidy
 from terok.services.task_starts import GRACE
+from terok.store.counting import this_moment
 
 
 def main(words: list[str]) -> int:
@@ -143,7 +143,7 @@ def _settings(tasks: Tasks) -> dict[str, Any]:
 
 def _tidy(tasks: Tasks) -> float | None:
     """Let expire what is due, and return when the next thing is."""
-    return tidy(tasks, time.time())
+    return tidy(tasks, this_moment())
 
 
 def _say(line: str) -> None:

@@ -79,7 +79,7 @@ class FollowUp(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """A destructive verb, and what undoes it."""
+    """A destructive verb, and what undoes it until it `expires` (counted time; None: for ever)."""
 
     id: int
     at: float

@@ -23,6 +23,7 @@ from terok.controller.rules import Rules, rules_from_json
 from terok.desktop.notices import Notice, notice_of
 from terok.integrations.executor import AgentRequest, AgentRoster
 from terok.model.admission import Waiting, admit
+from terok.model.counted import Moment
 from terok.model.facts import Calls
 from terok.model.task import Event, Task
 from terok.model.words import GROUPS
@@ -190,7 +191,7 @@ def archive_days(_: Host) -> Any:
         if not tasks.store.candidates():
             with tasks.store.write(at=1000.0) as writer:
                 writer.add_task(Task("k7xm2abc", "web", "calm-otter", "demo", "headless", 1.0, archived=1000.0), {})
-        due = tidy(tasks, 2000.0)
+        due = tidy(tasks, Moment("one", 1.0, 2000.0))
     assert due is not None
     return (due - 1000.0) / DAY
 
