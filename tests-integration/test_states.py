@@ -23,8 +23,6 @@ from timeline import Truth, measure, table
 SILENT = "import time; time.sleep"
 QUIET = f"date +%s.%N >> .git/times; python3 -c '{SILENT}(5)'; date +%s.%N >> .git/times"
 THINKING = 1.5
-QUIETLY = "[security_deny]\n- raw.githubusercontent.com\n- github.com\n- ab.chatgpt.com\n- downloads.claude.ai\n"
-"""Programs look there for news and extensions; nobody is to be asked about it."""
 QUESTION = {
     "question": "Which side?",
     "header": "Side",
@@ -95,9 +93,11 @@ class Play:
     def screen(self) -> str:
         return self.inside("tmux", "capture-pane", "-pt", "main")
 
-    def keys(self, *keys: str) -> float:
-        self.inside("tmux", "send-keys", "-t", "main", *keys)
-        return time.time()
+    def keys(self, *keys: str) -> None:
+        """Press keys one after the other, as a person does."""
+        for key in keys:
+            self.inside("tmux", "send-keys", "-t", "main", key)
+            time.sleep(0.3)
 
     def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
@@ -215,8 +215,10 @@ def broken_off(one: Play) -> None:
     one.rest(3)
     one.true("working", "waiting")
     one.keys(*one.kind.escape)
-    one.true("waiting", at=one.call(0, 499).ended)
+    one.rest(1)
+    one.true("waiting")
     one.rest(5)
+    one.until(lambda: len(one.turns()) > one.seen)  # which the vault has heard out
     one.stub.thinking = THINKING
     one.case = "broken tool"
     one.play(one.kind.step(QUIET.replace("(5)", "(60)")))
@@ -317,8 +319,7 @@ def plays(
     directory = Path(ready.environment["TEROK_ROOT"]) / "config/projects" / name
     directory.mkdir(parents=True)
     settings = f"git:\n  upstream: {bare_clone(repository)}\nagent:\n  name: claude\nimage:\n  base_image: {BASE}\n"
-    (directory / "project.yml").write_text(f"{settings}shield:\n  policy: {directory}/quiet.policy\n")
-    (directory / "quiet.policy").write_text(QUIETLY)
+    (directory / "project.yml").write_text(settings)
     ready("terok-executor", "build", "--base", BASE, timeout=1500)
 
     def open_terminal(task: str) -> Terminal:

@@ -52,7 +52,7 @@ class Client(Stream):
         super().connection_lost(exc)
         if self._seat.task is None:
             return
-        if self.unsettled is not None and self.unsettled():
+        if self.on_leave is not None and self.on_leave():
             self.left = True
             self.deadlines.loop.call_later(HEAR_SECONDS, self._seat.task.cancel)
         else:
