@@ -270,7 +270,7 @@ EFFECTS: dict[str, Effect] = {
     "notify.terminal": Effect(True, True, rings),
     "notify.command": Effect(["sh", "-c", "echo $TEROK_NOTIFY_STATE >$TEROK_ROOT/said"], "done\n", command_of_a_person),
     "notify.states": Effect(["done"], True, notice("done")),
-    "tui.theme": Effect("blue-orange", "#ffb000", lambda _: looks(load_settings().tui.theme)["needs"].color.name),
+    "tui.theme": Effect("blue-orange", "#fdd017", lambda _: looks(load_settings().tui.theme)["needs"].color.name),
     "tui.plain": Effect(True, "tui.plain", lambda _: tui._plain(option=False)),
     "tui.keys": Effect({"stop": "z"}, "z", lambda _: bound(load_settings().tui.keys)["stop"]),
 }
