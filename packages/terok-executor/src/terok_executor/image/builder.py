@@ -199,7 +199,7 @@ class ImageBuilder:
             self._carry_out(
                 podman, directory, context, "pip's report", labels={CONTENT_LABEL: "report"}, force=True, output=output
             )
-            podman.prune(CONTENT_LABEL)
+            self._prune(podman)
             return json.loads((output / "report.json").read_bytes())
 
     def present(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str | None:
@@ -306,8 +306,13 @@ class ImageBuilder:
         built = podman.facts(tag)
         if built is None:
             raise BuildError(f"image {tag} is not in storage after the build")
-        podman.prune(CONTENT_LABEL)  # the image that had the tag, and stages, which have their parent's label
+        self._prune(podman)
         return built.id, True
+
+    def _prune(self, podman: ImagePodman) -> None:
+        """Remove the image that had the tag, and stages, which have their parent's label; they do no harm."""
+        if problem := podman.prune(CONTENT_LABEL):
+            self._on_line(f"note: older images are still there, and go with the next build: {problem}")
 
     def _carry_out(
         self,

@@ -139,7 +139,7 @@ def _check_launch(sandbox: Sandbox, roster: AgentRoster, run: AgentRun) -> RunSp
     request, config, name = run.request, sandbox.config, run.task.name
     mounted = ((request.workspace, WORKSPACE), (request.shared_dir, request.shared_mount))
     volumes = tuple(VolumeSpec(source, target) for source, target in mounted if source is not None)
-    wiring = Wiring(scope=run.task.scope, ssh_scope=request.ssh_scope)
+    wiring = Wiring(scope=run.task.scope, ssh_scope=request.ssh_scope, unasked=run.agent.unasked)
     spec = request.spec(name, run.command, volumes=volumes, wiring=wiring)
     # Asking Podman for the name costs a process; a name of our own making is not taken.
     with name_refusals(name):
