@@ -23,6 +23,12 @@ MOVES = frozenset(
     (
         "next_file",
         "previous_file",
+        "fold_section",
+        "next_section",
+        "previous_section",
+        "choose",
+        "newest",
+        "copy_link",
         "down",
         "up",
         "page_down",
