@@ -63,7 +63,7 @@ async def test_what_is_asked_comes_at_once_and_is_held_until_it_is_answered(tui,
     app = tui()
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "one.example.org")
-        await pilot.press("G")
+        await until(pilot, lambda: any(gateway.hub._subscribers.values()))
         held = gateway.hold("two.example.org")
         await until(pilot, lambda: "two.example.org" in grid(app))
         assert not held.done() and app.screen.at == 0, "the cursor stays with its question"

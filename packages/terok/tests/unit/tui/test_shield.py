@@ -49,7 +49,7 @@ async def test_a_destination_is_explained_opened_and_taken_back(tui, gateway):
     app = tui()
     async with app.run_test(size=(100, 40)) as pilot:
         await opened(pilot, "refused")
-        await pilot.press("right_curly_bracket", "j", "w")
+        await pilot.press("g", "right_curly_bracket", "j", "w")
         await until(pilot, lambda: "why: files.example.org:443/tcp" in grid(app))
         await pilot.press("enter")
         await until(pilot, lambda: "files.example.org:443  deny:" in grid(app))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok.services.signing_in import AuthEvent
 from terok.tui.views import clearance, shield, signing_in, ssh_keys, timeline, vault
 from terok.tui.views.choice import Option, option_line
 from terok.tui.views.sections import Row, Section, item_line, laid, next_section, place_of
 from terok.tui.views.text import Span, plain
+from terok_executor import AuthEvent
 
 from . import samples
 from .samples import NOW
@@ -24,7 +24,7 @@ def section_lines(sections, cells):
 
 @given(NASTY, WIDTHS)
 def test_hostile_text_fits_and_is_safe_in_every_list(text, cells):
-    wish, wall, safe = samples.wish(text, program=text, odd=text, context=((text, text),)), samples.wall(text), None
+    wish, wall = samples.wish(text, program=text, odd=text, context=((text, text),)), samples.wall(text)
     safe = samples.safe(text, problem=text, hint=text, silent=(text,))
     lines = [clearance.wish_line(wish, {}, NOW, cells), *clearance.wish_lines(wish, cells)]
     lines += shield.wall_lines(wall._replace(broken=text, posture=text), cells)
