@@ -132,7 +132,8 @@ def decide(task_id: str, target: str, *, allow: bool, minutes: float | None = No
     shield = _shield(task_id, said)
     verdict = (shield.allow if allow else shield.deny)(target, minutes=minutes, reason=reason)
     span = f" for {minutes:g} minutes" if minutes is not None else ""
-    return "; ".join([f"{'allowed' if allow else 'denied'}{span}: {safe_text(str(verdict['target']), limit=_TEXT)}", *said])
+    words = f"{'allowed' if allow else 'denied'}{span}: {safe_text(str(verdict['target']), limit=_TEXT)}"
+    return "; ".join([words, *said])
 
 
 def revoke(task_id: str, target: str) -> str:

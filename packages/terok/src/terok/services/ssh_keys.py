@@ -13,7 +13,7 @@ _TEXT = 200
 
 
 class Key(NamedTuple):
-    """A key for one scope, or for none (""). `public` is its public half as a line; `made` in seconds since the epoch."""
+    """A key for a scope, or for none (""): `public` is its public half as a line, `made` in seconds since the epoch."""
 
     id: int
     scope: str

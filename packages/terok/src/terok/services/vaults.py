@@ -1,4 +1,4 @@
-"""The vault as a person sees it: state and tiers, credentials, tokens and budgets, never a secret; and their changes."""
+"""The vault as a person sees it: state, tiers, credentials, tokens and budgets, never a secret; and their changes."""
 
 from __future__ import annotations
 
