@@ -77,6 +77,8 @@ def project(ready: Shell, repository: Path) -> Iterator[str]:
 def tmux(ready: Shell, tmp_path: Path) -> Iterator[Callable[..., Tmux]]:
     opened: list[Tmux] = []
     (Path(ready.environment["TEROK_ROOT"]) / "state/tui.json").unlink(missing_ok=True)  # where another test was
+    if others := [row["id"] for row in ready("terok", "task", "list", "--json").json()]:
+        ready("terok", "task", "delete", "--running", *others, code=None, timeout=300)
 
     def start(command: str = "terok", size: tuple[int, int] = (80, 24)) -> Tmux:
         place = tmp_path / f"tmux{len(opened)}"
