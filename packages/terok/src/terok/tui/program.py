@@ -41,7 +41,7 @@ class Program(Protocol):
         *,
         failed: Callable[[str], Any] | None = None,
     ) -> None:
-        """Have a job done in a thread, and its result passed on in the loop; an error is shown, and goes to `failed`."""
+        """Have a job done in a thread, and its result passed on in the loop; an error is shown and goes to `failed`."""
 
     def hand(self, take: Callable[[Any], Any]) -> Callable[[Any], None]:
         """Return a function that passes a value on to `take` in the loop, from any thread."""
