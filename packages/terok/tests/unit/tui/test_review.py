@@ -83,7 +83,7 @@ async def test_a_comment_on_a_range_stands_below_it_is_answered_and_settled(tui,
         await until(pilot, lambda: f"answer #{first.id}" in grid(app))
         await pilot.press(*"so", "enter")
         await until(pilot, lambda: "2#" in grid(app))
-        await pilot.press("S")
+        await pilot.press("o")
         await until(pilot, lambda: f"comment {first.id} is settled" in grid(app))
         await pilot.press("r")
         await until(pilot, lambda: "with 1 comment:" in grid(app))
@@ -202,7 +202,7 @@ async def test_what_cannot_be_reviewed_says_why(tui, root):
         app.screen.go_to(app.world.tasks[REVIEW])
         await pilot.press("v")
         await until(pilot, lambda: "has nothing in the gate to review" in grid(app))
-        await pilot.press("c", "m", "space", "S", "greater_than_sign", "full_stop", "enter", "escape")
+        await pilot.press("c", "m", "space", "o", "greater_than_sign", "full_stop", "enter", "escape")
         await until(pilot, lambda: app.screen.NAME == "inbox")
 
 
