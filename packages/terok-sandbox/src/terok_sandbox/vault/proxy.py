@@ -26,7 +26,7 @@ from terok_sandbox.vault.oauth import FreshCredentials
 from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.reply import Reply, refusal_of
 from terok_sandbox.vault.store import TokenRow
-from terok_sandbox.vault.stream import Deadlines, HeadTooLarge, Stream
+from terok_sandbox.http1.stream import Deadlines, HeadTooLarge, Stream
 from terok_sandbox.vault.swap import HEADERS_TOO_LARGE, Presented, Screened, read_screened, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
 from terok_sandbox.vault.upstream import Upload, UpstreamClient

@@ -15,7 +15,7 @@ from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.request_parts import HOP_BY_HOP
 from terok_sandbox.vault.scrub import BodySearch, Patterns, ReflectedSecretError, UnreadableEncodingError, is_plain
 from terok_sandbox.vault.spellings import may_take_long
-from terok_sandbox.vault.stream import Stream
+from terok_sandbox.http1.stream import Stream
 from terok_sandbox.vault.swap import UpstreamRequest
 from terok_sandbox.vault.upstream import Answer, ClosedError, ConnectTimeoutError, ProxyFailedError, UploadFailedError
 

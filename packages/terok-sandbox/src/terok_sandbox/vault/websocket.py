@@ -15,7 +15,7 @@ from terok_sandbox.vault.exchange import HeldBackError, Traffic
 from terok_sandbox.vault.frames import CLOSE, CONTROL, FrameError, FrameReader, Piece, frame
 from terok_sandbox.vault.scrub import Patterns, Scrubber
 from terok_sandbox.vault.spellings import may_take_long
-from terok_sandbox.vault.stream import Stream
+from terok_sandbox.http1.stream import Stream
 from terok_sandbox.vault.swap import Screened
 from terok_sandbox.vault.upstream import Answer
 

@@ -23,7 +23,7 @@ from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.stream import Deadlines
+from terok_sandbox.http1.stream import Deadlines
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.worker import Server
 

@@ -27,7 +27,7 @@ from terok_sandbox.vault.frames import BINARY, CONTINUATION, TEXT, FrameReader, 
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.scrub import Patterns
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.stream import Deadlines
+from terok_sandbox.http1.stream import Deadlines
 from terok_sandbox.vault.websocket import accept
 from terok_sandbox.vault.worker import Server
 

@@ -1,4 +1,4 @@
-"""What a person reads of a diff, whoever shows it: the heading of a file, and its lines as safe text. Pure."""
+"""Text of a diff for a person, whoever shows it: the heading of a file, and its lines as safe text. Pure."""
 
 from __future__ import annotations
 

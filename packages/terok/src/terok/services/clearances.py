@@ -33,7 +33,7 @@ class Wish(NamedTuple):
     """What the program that asks calls itself, "" where it was not found; a hint and no more."""
     why: str
     since: float
-    count: int
+    times: int
     first_time: bool
     odd: str
     """A warning about the name, such as letters that look like others; "" for none."""
