@@ -36,7 +36,7 @@ def _way(way: Way, now: float) -> Callable[[int], Line]:
                 Span(fit(way.label, 22 if cells >= 76 else 14), "bold"),
                 Span(f" {fit(way.state, 10)}", state(way.state).style),
                 said(expires, "dim"),
-                Span(f" {fit(methods, 18)}"),
+                Span(f" {fit(methods, 19)} "),
                 said(" ".join(way.agents), "dim"),
                 said(f"  {way.account}" if way.account else ""),
             ),
