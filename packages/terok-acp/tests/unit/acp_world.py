@@ -217,6 +217,7 @@ class World:
         self.adapters: list[Adapter] = []
         self.scripts: dict[str, Callable[[Adapter, Frame], Frame | None]] = {}
         self.dropped: list[int] = []
+        self.decided: list[tuple[str, str]] = []
         self.counts: dict[str, int] = {}
         self.numbers = 0
         self.now = 100.0
@@ -236,6 +237,7 @@ class World:
             roster=self.roster,
             table=self.table,
             transcripts=self.table.transcripts,
+            decide=lambda number, choice: self.decided.append((number, choice)),
         )
         self.conductor.tick(self.now)
 

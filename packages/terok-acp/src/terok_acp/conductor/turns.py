@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -27,10 +28,11 @@ _TITLE: Final = 80
 class Turns:
     """Sends prompts on and brings their answers back."""
 
-    def __init__(self, core: Core, binding: Binding, delivery: Delivery) -> None:
+    def __init__(self, core: Core, binding: Binding, delivery: Delivery, began: Callable[[Live], None]) -> None:
         self._core = core
         self._binding = binding
         self._delivery = delivery
+        self._began = began
 
     def prompt(self, editor: Peer, frame: Frame, live: Live) -> None:
         """Take a prompt: now, or after the turn of another editor."""
@@ -135,6 +137,7 @@ class Turns:
             self._remember(live, turn.editor, passed.params)
         entry.sent = True
         core.perform([forward(core.router, turn.editor, {**frame, "params": passed.params}, live.row.key)])
+        self._began(live)
 
     def _remember(self, live: Live, editor: Peer, params: Frame) -> None:
         """Put a prompt into the transcript, before the other editors, and a name into the list of sessions."""

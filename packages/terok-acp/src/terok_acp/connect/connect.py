@@ -1,4 +1,4 @@
-"""What an editor starts: its process, from the first line to the last."""
+"""The process that an editor starts, from the first line to the last."""
 
 from __future__ import annotations
 

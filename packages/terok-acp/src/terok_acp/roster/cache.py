@@ -22,7 +22,7 @@ MOST_FILES: Final = 256
 
 
 class CacheKey(NamedTuple):
-    """The things an offer depends on: the image, which has the adapter's version, the credential's state, and the agent."""
+    """All that an offer depends on: the image, which has the adapter's version, the credential's state, the agent."""
 
     image_id: str
     auth_identity: str

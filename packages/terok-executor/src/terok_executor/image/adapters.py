@@ -44,7 +44,7 @@ def _install(name: str, packages: Iterable[str], lock: Lock) -> InstallSpec:
 
 
 def _fetch(package: str, checksum: str | None) -> tuple[str, ...]:
-    listed = json.dumps(dict.fromkeys(ARCHITECTURES, {package: checksum}), separators=(",", ":"))
+    listed = json.dumps({arch: {package: checksum} for arch in ARCHITECTURES}, separators=(",", ":"))
     place = f"node_modules/{package.rpartition('@')[0]}"
     return (
         f"printf %s {shlex.quote(listed)} >/tmp/package.json",

@@ -49,7 +49,7 @@ class Call:
         return self._body is not None and not self._body.done
 
     async def body(self, seconds: float) -> AsyncIterator[bytes]:
-        """Yield the body piece by piece; HttpSyntaxError or TimeoutError, after `seconds` of silence, without an end."""
+        """Yield the body in pieces; HttpSyntaxError or TimeoutError, after `seconds` of silence, without an end."""
         if self._body is None:
             return
         if self._awaited:

@@ -41,9 +41,7 @@ class Client(Stream):
         self._seat.occupy()
         return head
 
-    async def serve(
-        self, connection: socket.socket, handler: Callable[[Any], Awaitable[None]], **words: Any
-    ) -> None:
+    async def serve(self, connection: socket.socket, handler: Callable[[Any], Awaitable[None]], **words: Any) -> None:
         """Serve `connection`, for which `words` are those of `connect_accepted_socket`, until it ends."""
         try:
             await self.deadlines.loop.connect_accepted_socket(lambda: self, connection, **words)

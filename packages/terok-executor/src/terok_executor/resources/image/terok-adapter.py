@@ -108,7 +108,7 @@ def run(name: str, ident: str) -> int:
     os.dup2(null, 2)
     status = attend(child, awake, patient=entry["stop_signal"] == "eof")
     end(descendants(os.getpid()), signal.SIGTERM)
-    reap_until(lambda: not descendants(os.getpid()), awake, REST)
+    let_end(awake, REST)
     end(descendants(os.getpid()), signal.SIGKILL)
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
@@ -177,10 +177,10 @@ def reaped(child: int) -> int | None:
     return found
 
 
-def reap_until(done, awake: int, seconds: float) -> None:
-    """Collect children until `done` says so, or the time is over."""
+def let_end(awake: int, seconds: float) -> None:
+    """Wait until no descendant is left, or the time is over."""
     deadline = time.monotonic() + seconds
-    while not done() and (rest := deadline - time.monotonic()) > 0:
+    while descendants(os.getpid()) and (rest := deadline - time.monotonic()) > 0:
         select.select([awake], [], [], min(rest, 0.05))
         drained(awake)
         reaped(0)
