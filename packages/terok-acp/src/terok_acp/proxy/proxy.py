@@ -184,7 +184,7 @@ class ACPProxy:
     async def ext_notification(self, method: str, params: dict[str, Any]) -> None:
         """Ignore a custom notification."""
 
-    async def _refuse(self, session_id: str, **rest: Any) -> Any:
+    async def _refuse(self, *asked: Any, **named: Any) -> Any:
         """Refuse what the daemon never asks for: files and terminals are the container's."""
         raise RequestError.method_not_found("files and terminals")
 
