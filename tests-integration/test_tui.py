@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,6 +73,93 @@ def tmux(ready: Shell, tmp_path: Path) -> Iterator[Callable[..., Tmux]]:
     yield start
     for one in opened:
         one.end()
+
+
+def test_from_a_prompt_to_a_promoted_change_and_back(
+    ready: Shell, stub: StubProvider, project: str, tmux: Callable[..., Tmux]
+) -> None:
+    screen = tmux()
+    screen.until("? more")
+    screen.keys("n")
+    screen.until("new task in project")
+    screen.write(project, "Enter")
+    screen.until("what is to be done")
+    screen.write("Add a [line] to the README", "Enter")
+    screen.until("TO REVIEW")
+    screen.keys("]", "Enter")
+    screen.until("[bash] echo 'A line by the agent.'")
+    screen.until("commits on terok/")
+    screen.until("Add a [line] to the README")
+    screen.keys("v")
+    screen.until(f"review {project}/")
+    screen.until("README.md")
+    screen.keys(">")
+    screen.until("+A line by the agent.")
+    screen.keys("j", "c")
+    screen.until("comment on README.md:")
+    screen.write("Say [more].", "Enter")
+    screen.until("(written)")
+    screen.keys("P")
+    screen.until("promote to branch:")
+    screen.keys("Enter")
+    screen.until("pull request into:")
+    screen.keys("Enter")
+    screen.until("enter does it")
+    screen.keys("Enter")
+    screen.until("terok promote")
+    screen.until("done")
+    screen.back("terok promote")
+    screen.until("+A line by the agent.")
+    screen.back("+A line by the agent.")
+    screen.back(f"review {project}/")
+    screen.back("esc back")
+    screen.until("enter open")
+
+    screen.keys("X")
+    screen.until("delete ")
+    screen.keys("Enter")
+    screen.until("u brings it back")
+    assert ready("terok", "task", "list", f"p:{project}", "--json").json() == []
+    screen.keys("u")
+    screen.until("taken back: deleted")
+    (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
+
+    screen.write("/")
+    screen.write(f"id:{row['id']}", "Enter")
+    screen.until(f"/ id:{row['id']}")
+    screen.keys("r")
+    screen.until("next for")
+    screen.write("And once more", "Enter")
+    screen.until("goes on with it")
+    screen.until(" working", gone=True)
+    said = ready("terok", "task", "logs", row["id"]).out
+    assert "And once more" in said and "Say [more]." in said
+
+    screen.keys("q")
+    shown = screen.until("END 0")
+    assert " icanon " in shown and " echo " in shown, "the terminal is as it was"
+
+
+def test_it_comes_back_where_it_was_and_follows_a_controller_that_is_killed(
+    ready: Shell, stub: StubProvider, project: str, tmux: Callable[..., Tmux]
+) -> None:
+    ready("terok", "task", "run", project, "One", "--name", "one", timeout=600)
+    ready("terok", "task", "new", project, "Two", "--name", "two")
+    screen = tmux(size=(100, 30))
+    screen.until("TO REVIEW")
+    screen.write("/")
+    screen.write(f"p:{project}", "Enter")
+    screen.until("two")
+    screen.keys("q")
+    screen.until("END 0")
+
+    again = tmux(size=(100, 30))
+    again.until("two")
+    pid = ready("terok", "controller", "status", "--json").json()["pid"]
+    os.kill(pid, signal.SIGKILL)
+    ready("terok", "task", "rename", "two", "renamed")
+    again.until("renamed")
+    assert ready("terok", "controller", "status", "--json").json()["pid"] != pid
 
 
 def test_a_task_is_stopped_started_and_talked_to(

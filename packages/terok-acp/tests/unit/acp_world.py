@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from acp_schema import violations
 from terok_acp.conductor.conductor import Conductor
 from terok_acp.conductor.state import Settings
 from terok_acp.protocol.frames import Frame, is_request
@@ -84,8 +85,10 @@ class Adapter:
     got: list[Frame] = field(default_factory=list)
     silent: set[str] = field(default_factory=set)
     stopped: bool = False
+    asked: dict[Any, str] = field(default_factory=dict)
 
     def take(self, frame: Frame) -> None:
+        assert violations(frame, self.asked) == []
         self.got.append(frame)
         method = frame.get("method")
         if is_request(frame) and method not in self.silent:
@@ -95,6 +98,8 @@ class Adapter:
                 self.say({"jsonrpc": "2.0", "id": frame["id"], **answer})
 
     def say(self, frame: Frame) -> None:
+        if "method" in frame and "id" in frame:
+            self.asked[frame["id"]] = frame["method"]
         self.world.conductor.backend_frame(self.number, json.loads(json.dumps(frame)), 100)
 
     def update(self, session: str, **content: Any) -> None:
@@ -150,15 +155,19 @@ class Editor:
         self.world, self.number, self.ids = world, number, 0
         self.reader = FrameReader(1 << 30)
         self.got: list[Frame] = []
+        self.asked: dict[Any, str] = {}
 
     def pull(self) -> list[Frame]:
         while data := self.world.conductor.take(self.number, 1 << 16):
-            self.got += self.reader.feed(data)
+            frames = self.reader.feed(data)
+            assert [problem for frame in frames for problem in violations(frame, self.asked)] == []
+            self.got += frames
         return self.got
 
     def call(self, method: str, **params: Any) -> Any:
         self.ids += 1
         number = f"e{self.ids}"
+        self.asked[number] = method
         frame = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         self.world.conductor.editor_frame(self.number, frame, 100)
         return number
@@ -208,6 +217,7 @@ class World:
         self.adapters: list[Adapter] = []
         self.scripts: dict[str, Callable[[Adapter, Frame], Frame | None]] = {}
         self.dropped: list[int] = []
+        self.decided: list[tuple[str, str]] = []
         self.counts: dict[str, int] = {}
         self.numbers = 0
         self.now = 100.0
@@ -227,6 +237,7 @@ class World:
             roster=self.roster,
             table=self.table,
             transcripts=self.table.transcripts,
+            decide=lambda number, choice: self.decided.append((number, choice)),
         )
         self.conductor.tick(self.now)
 

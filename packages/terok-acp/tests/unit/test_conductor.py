@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from acp_world import ABLE, World, new
+from terok_acp.conductor.host_questions import HostQuestion
+from terok_acp.wall.reserved import RESERVED_PREFIX
 
 
 @pytest.fixture
@@ -304,3 +306,68 @@ def test_a_fork_has_the_history(world: World) -> None:
     editor = world.editor()
     editor.done("session/load", sessionId=twin, cwd="/p", mcpServers=[])
     assert editor.text(twin) == "pastown"
+
+
+QUESTION = HostQuestion(
+    "q1", "Reach pypi.test?", "pip asks", (("once", "Once", "allow_once"), ("deny", "Deny", "reject_once"))
+)
+
+
+def test_the_hosts_question_is_asked_where_the_turn_is(world: World) -> None:
+    idle, editor = world.editor(), world.editor()
+    new(idle)
+    key = new(editor)
+    world.conductor.host_asked(QUESTION)
+    assert editor.questions() == []
+    editor.prompt(key)
+    [question] = editor.questions()
+    assert question["params"]["toolCall"]["toolCallId"].startswith(RESERVED_PREFIX)
+    assert [option["kind"] for option in question["params"]["options"]][-1] == "reject_once"
+    assert editor.updates(key, "tool_call")[0]["toolCallId"] == question["params"]["toolCall"]["toolCallId"]
+    editor.answer(question["id"], {"outcome": {"outcome": "selected", "optionId": "once"}})
+    editor.answer(question["id"], {"outcome": {"outcome": "selected", "optionId": "deny"}})
+    assert world.decided == [("q1", "once")]
+    assert world.adapter.answers() == []
+    assert idle.questions() == []
+
+
+def test_the_hosts_question_is_taken_back_when_it_is_answered_elsewhere(world: World) -> None:
+    editor = world.editor()
+    editor.prompt(new(editor))
+    world.conductor.host_asked(QUESTION)
+    [question] = editor.questions()
+    world.conductor.host_question_over("q1")
+    assert [f["params"]["requestId"] for f in editor.pull() if f.get("method") == "$/cancel_request"] == [
+        question["id"]
+    ]
+    editor.answer(question["id"], {"outcome": {"outcome": "selected", "optionId": "once"}})
+    assert world.decided == []
+
+
+def test_an_answer_that_is_none_of_the_choices_decides_nothing(world: World) -> None:
+    editor = world.editor()
+    key = new(editor)
+    editor.prompt(key)
+    world.conductor.host_asked(QUESTION)
+    [question] = editor.questions()
+    editor.answer(question["id"], {"outcome": {"outcome": "selected", "optionId": "everything"}})
+    assert world.decided == []
+    editor.prompt(key)
+    assert len(editor.questions()) == 2
+
+
+def test_an_agent_cannot_imitate_the_host(world: World) -> None:
+    editor = world.editor()
+    key = new(editor)
+    world.adapter.update("alpha-1", sessionUpdate="tool_call", toolCallId=f"{RESERVED_PREFIX}q1", title="t")
+    assert not editor.updates(key, "tool_call")[0]["toolCallId"].startswith(RESERVED_PREFIX)
+
+
+def test_usage_is_told_with_what_the_vault_has_metered(world: World) -> None:
+    editor = world.editor()
+    key = new(editor)
+    world.conductor.spent(1.25)
+    world.adapter.update(
+        "alpha-1", sessionUpdate="usage_update", used=5, size=10, cost={"amount": 0, "currency": "EUR"}
+    )
+    assert editor.updates(key, "usage_update")[0]["cost"] == {"amount": 1.25, "currency": "USD"}

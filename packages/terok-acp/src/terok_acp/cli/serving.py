@@ -19,7 +19,7 @@ def connect(container: str, socket: str | None) -> int:
 
 
 def serve(container: str, socket: str | None, agent: str | None) -> int:
-    """Serve a container until it ends; one that is served already is no failure."""
+    """Serve a container until it ends; return at once if another daemon does."""
     from terok_acp.daemon.container import serve_acp
     from terok_acp.errors import EndpointBusy
 

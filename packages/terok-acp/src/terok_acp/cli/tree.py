@@ -36,7 +36,7 @@ COMMANDS = CommandTree(
         CommandDef(
             "probe",
             help="start an agent and show what it offers",
-            handler="terok_acp.cli.agents:probe",
+            handler="terok_acp.cli.agents:show_probe",
             args=(_CONTAINER, ArgDef("agent", metavar="AGENT", help="which agent; see `list`"), JSON),
         ),
         CommandDef(

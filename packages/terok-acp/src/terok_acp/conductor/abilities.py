@@ -1,4 +1,4 @@
-"""What is said in `initialize`: by an editor, to an editor about all agents, and to an adapter."""
+"""Words of `initialize`: an editor's, ours to it about all agents, and ours to an adapter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LACK_CANCEL_REQUEST: Final = frozenset({"toad"})
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What an editor has said that it can do, as far as anything here depends on it."""
+    """Abilities that an editor has announced, as far as anything here depends on them."""
 
     booleans: bool
     notices: bool

@@ -20,9 +20,11 @@ from terok_acp.protocol.frames import (
     METHOD_NOT_FOUND,
     NOT_FOUND,
     Frame,
-    error,
     params_of,
     result,
+)
+from terok_acp.protocol.frames import (
+    error as error_frame,
 )
 from terok_acp.protocol.ids import new_session_key
 from terok_acp.router.sessions import bind, forget, know, lose_view
@@ -56,7 +58,7 @@ class Catalog:
         core = self._core
         specs = core.roster.agents()
         if not specs:
-            self._delivery.answer(editor, error(frame["id"], AUTH_REQUIRED, SIGN_IN, SIGN_IN))
+            self._delivery.answer(editor, error_frame(frame["id"], AUTH_REQUIRED, SIGN_IN, SIGN_IN))
             return
         names = [spec.agent for spec in specs]
         wished = core.settings.default_agent
@@ -203,7 +205,7 @@ class Catalog:
         core, key = self._core, params_of(frame).get("sessionId")
         row = core.table.get(key) if type(key) is str else None
         if row is None:
-            self._delivery.answer(editor, error(frame["id"], NOT_FOUND, "no such session", "no such session"))
+            self._delivery.answer(editor, error_frame(frame["id"], NOT_FOUND, "no such session", "no such session"))
             return
         came = self._come(editor, frame, "session/load")
         if came is None:
@@ -250,15 +252,15 @@ class Catalog:
         params = params_of(frame)
         try:
             cwd = plain_path(params.get("cwd"))
-        except PathRefused as problem:
-            self._delivery.answer(editor, error(frame["id"], INVALID_PARAMS, f"cwd: {problem}"))
+        except PathRefused as error:
+            self._delivery.answer(editor, error_frame(frame["id"], INVALID_PARAMS, f"cwd: {error}"))
             return None
         workspace = self._core.settings.workspace
         inside = map_in(cwd, workspace) if workspace else None
         roots = workspace if workspace is not None and inside is not None else Roots(cwd, _root(workspace))
         passed = to_container(method, {"mcpServers": [], **params}, roots, self._core.settings.rules)
         if isinstance(passed, Refused):
-            self._delivery.answer(editor, error(frame["id"], passed.code, passed.message))
+            self._delivery.answer(editor, error_frame(frame["id"], passed.code, passed.message))
             return None
         return roots, passed
 

@@ -10,7 +10,6 @@ from terok_acp.conductor.adapters import Adapters
 from terok_acp.conductor.binding import Binding, adopt
 from terok_acp.conductor.delivery import Delivery
 from terok_acp.conductor.state import Core, Live, Phase
-from terok_acp.conductor.turns import is_busy
 from terok_acp.protocol.frames import INVALID_PARAMS, INVALID_REQUEST, Frame, params_of, result, update
 from terok_acp.router.options import (
     DEFAULT_MODEL,
@@ -134,7 +133,7 @@ class Choices:
         if spec is None:
             self._fail(editor, frame, live, INVALID_PARAMS, f"{agent[:40]!r} is not an agent of this container")
             return
-        if agent != live.row.agent and is_busy(live):
+        if agent != live.row.agent and live.turn is not None:
             self._fail(editor, frame, live, INVALID_REQUEST, "another agent can answer when this turn is over")
             return
         wished = None if model == DEFAULT_MODEL and not self._lists(live, agent, model) else model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from terok_acp.conductor.abilities import Abilities, abilities, initialize_reply
@@ -11,6 +12,7 @@ from terok_acp.conductor.binding import Binding
 from terok_acp.conductor.catalog import SIGN_IN, Catalog
 from terok_acp.conductor.choices import Choices
 from terok_acp.conductor.delivery import Delivery
+from terok_acp.conductor.host_questions import HostQuestion, HostQuestions
 from terok_acp.conductor.ports import Backends, Editors, Roster, Table, Transcripts
 from terok_acp.conductor.state import Core, Editor, Live, Settings
 from terok_acp.conductor.turns import Turns
@@ -49,15 +51,18 @@ class Conductor:
         roster: Roster,
         table: Table,
         transcripts: Transcripts,
+        decide: Callable[[str, str], None],
     ) -> None:
         core = self._core = Core(settings, backends, editors, roster, table, transcripts, self._perform)
         self._delivery = Delivery(core, self._came_up)
         self._adapters = Adapters(core)
         self._binding = Binding(core, self._adapters, self._delivery, self._bound)
-        self._turns = Turns(core, self._binding, self._delivery)
+        self._questions = HostQuestions(core, self._delivery, decide)
+        self._turns = Turns(core, self._binding, self._delivery, self._questions.offer)
         self._choices = Choices(core, self._adapters, self._binding, self._delivery)
         self._asking = Asking(core, self._delivery)
         self._catalog = Catalog(core, self._adapters, self._binding, self._delivery, self._turns, self._choices)
+        self._spent: float | None = None
         core.timers.at(0.0, self._look)
 
     @property
@@ -109,6 +114,24 @@ class Conductor:
         if not editor.outbox:
             self._delivery.refill(editor)
         return data
+
+    def host_asked(self, question: HostQuestion) -> None:
+        """Take a question of the host."""
+        self._questions.asked(question)
+
+    def host_question_over(self, number: str) -> None:
+        """Take note that a question of the host needs no answer any more."""
+        self._questions.over(number)
+
+    def host_notice(self, text: str) -> None:
+        """Tell every session that has a turn a line."""
+        for live in self._core.lives.values():
+            if live.turn is not None:
+                self._delivery.notice(live, text)
+
+    def spent(self, dollars: float) -> None:
+        """Take note of what the container has cost, which is told with every update about usage."""
+        self._spent = dollars
 
     def backend_frame(self, number: int, frame: Frame | Violation, size: int = 0) -> None:
         """Take a frame of an adapter."""
@@ -178,6 +201,8 @@ class Conductor:
             return
         if self._choices.heard(live, content) or live.swallowing:
             return
+        if content.get("sessionUpdate") == "usage_update" and self._spent is not None:
+            content["cost"] = {"amount": round(self._spent, 6), "currency": "USD"}
         del params["sessionId"]
         self._delivery.record(live, params)
 

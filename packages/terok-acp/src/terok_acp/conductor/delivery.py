@@ -1,4 +1,4 @@
-"""What editors are told of a session: as it comes while they keep up, from the transcript when they do not.
+"""Delivery of a session to editors: as it comes while they keep up, from the transcript when they do not.
 
 Every update is in the transcript before it goes anywhere, with a number; an editor is at one number of a session at a
 time, so it gets each update once, whether it was there all the time, was slow, or came back.
@@ -12,7 +12,8 @@ from typing import Final
 
 from terok_acp.conductor.state import Core, Editor, Live, View
 from terok_acp.errors import FrameError
-from terok_acp.protocol.frames import INTERNAL_ERROR, Frame, error, message_chunk, notification
+from terok_acp.protocol.frames import INTERNAL_ERROR, Frame, message_chunk, notification
+from terok_acp.protocol.frames import error as error_frame
 from terok_acp.protocol.framing import TO_EDITOR, encode, encoded
 from terok_acp.router.coalesce import coalesce
 from terok_acp.router.outbox import Outbox
@@ -166,7 +167,7 @@ def _written(frame: Frame) -> bytes:
     """Write a frame; what cannot be written becomes an error or an empty line, which is nothing."""
     try:
         return encode(frame)
-    except FrameError as problem:
+    except FrameError as error:
         if "method" in frame or "id" not in frame:
             return b""
-        return encode(error(frame["id"], INTERNAL_ERROR, "the agent's answer is no valid frame", problem.message))
+        return encode(error_frame(frame["id"], INTERNAL_ERROR, "the agent's answer cannot be written", error.message))

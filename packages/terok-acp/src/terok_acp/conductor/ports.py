@@ -1,4 +1,4 @@
-"""What the conductor acts through; everything here returns at once."""
+"""Ports through which the conductor acts; everything here returns at once."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Spec(Protocol):
 
 
 class Offer(Protocol):
-    """What an agent answered when it was last asked."""
+    """Answers of an agent when it was last asked."""
 
     @property
     def initialize(self) -> Frame:
@@ -113,7 +113,7 @@ class Table(Protocol):
 
 
 class Transcripts(Protocol):
-    """What was said in each session, numbered from 1."""
+    """Records of each session, numbered from 1."""
 
     def append(self, key: str, item: str) -> int:
         """Add an item and return its number."""

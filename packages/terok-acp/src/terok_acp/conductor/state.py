@@ -1,4 +1,4 @@
-"""What the conductor knows of editors, sessions and adapters."""
+"""The conductor's knowledge of editors, sessions and adapters."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ CONTAINER_ROOT: Final = "/workspace"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a daemon is started with.
+    """Settings that a daemon is started with.
 
-    `first_id` is the number of the first question to an editor; the next daemon has to begin with a higher one, so that
-    an answer to this one is none to a question of that one. `workspace` are the task's workspace as the host and as the container see it: a directory below it is taken for the
-    same one inside, any other stands for the whole workspace. `rules` are what the project allows.
+    `workspace` are the task's workspace as the host and as the container see it: a directory below it is taken for the
+    same one inside, any other stands for the whole workspace. `rules` are what the project allows. `first_id` is the
+    number of the first question to an editor; the next daemon has to begin with a higher one, so that an answer to this
+    one is none to a question of that one.
     """
 
     container: str
@@ -112,7 +113,7 @@ class Live:
     phase: Phase = Phase.UNBOUND
     running: Running | None = None
     shown: Frame = field(default_factory=dict)
-    """What its backend last said of models, modes and options."""
+    """Models, modes and options as its backend said them last."""
     servers: list[Frame] = field(default_factory=list)
     directories: list[str] = field(default_factory=list)
     views: dict[Peer, View] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -10,7 +11,7 @@ from terok_util import safe_text
 from terok_acp.conductor.abilities import has
 from terok_acp.conductor.binding import Binding
 from terok_acp.conductor.delivery import Delivery
-from terok_acp.conductor.state import Core, Live, Phase, Prompt, Turn
+from terok_acp.conductor.state import Core, Live, Prompt, Turn
 from terok_acp.protocol.frames import INVALID_REQUEST, NOT_FOUND, Frame, params_of
 from terok_acp.router.outputs import Answered
 from terok_acp.router.sessions import abandon, cancel, forward
@@ -27,10 +28,11 @@ _TITLE: Final = 80
 class Turns:
     """Sends prompts on and brings their answers back."""
 
-    def __init__(self, core: Core, binding: Binding, delivery: Delivery) -> None:
+    def __init__(self, core: Core, binding: Binding, delivery: Delivery, began: Callable[[Live], None]) -> None:
         self._core = core
         self._binding = binding
         self._delivery = delivery
+        self._began = began
 
     def prompt(self, editor: Peer, frame: Frame, live: Live) -> None:
         """Take a prompt: now, or after the turn of another editor."""
@@ -117,8 +119,13 @@ class Turns:
             self._settled(live)
             return
         reply = (live.running.initialize if live.running else None) or {}
-        takes = {name: has(reply, "promptCapabilities", key) for name, key in _TAKES.items()}
-        passed = to_container("session/prompt", params_of(frame), view.roots, replace(view.rules, **takes))
+        takes = replace(
+            view.rules,
+            images=has(reply, "promptCapabilities", "image"),
+            audio=has(reply, "promptCapabilities", "audio"),
+            embedded=has(reply, "promptCapabilities", "embeddedContext"),
+        )
+        passed = to_container("session/prompt", params_of(frame), view.roots, takes)
         for line in passed.notices:
             self._delivery.notice(live, line)
         if isinstance(passed, Refused):
@@ -130,6 +137,7 @@ class Turns:
             self._remember(live, turn.editor, passed.params)
         entry.sent = True
         core.perform([forward(core.router, turn.editor, {**frame, "params": passed.params}, live.row.key)])
+        self._began(live)
 
     def _remember(self, live: Live, editor: Peer, params: Frame) -> None:
         """Put a prompt into the transcript, before the other editors, and a name into the list of sessions."""
@@ -168,13 +176,5 @@ class Turns:
         self._delivery.answer(editor, reply, live)
 
 
-_TAKES: Final = {"images": "image", "audio": "audio", "embedded": "embeddedContext"}
-
-
 def _stopped(number: object) -> Frame:
     return {"jsonrpc": "2.0", "id": number, "result": {"stopReason": "cancelled"}}
-
-
-def is_busy(live: Live) -> bool:
-    """Tell whether a session has something running."""
-    return live.turn is not None or live.phase is Phase.BINDING

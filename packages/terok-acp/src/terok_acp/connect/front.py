@@ -1,4 +1,4 @@
-"""What an editor's process does with the lines of both sides: a pure core, so that a daemon's death is no end.
+"""The lines of an editor and of its daemon: a pure core, which outlives daemons.
 
 The editor has its answer to `initialize` before there is a daemon. When a daemon ends, what the editor has asked is
 answered with an error and what it was asked is taken back; the next daemon is told of the sessions that are open.

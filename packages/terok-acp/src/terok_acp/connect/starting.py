@@ -13,25 +13,9 @@ from terok_util.process import Process, spawn
 
 from terok_acp.paths import log_path
 
-_KEPT: Final = frozenset(
-    [
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "PATH",
-        "TMPDIR",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "PYTHONPATH",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "STORAGE_DRIVER",
-        "STORAGE_OPTS",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-    ]
-)
+_PERSON: Final = ("HOME", "USER", "LOGNAME", "SHELL", "PATH", "TMPDIR", "LANG", "LANGUAGE", "TZ", "PYTHONPATH")
+_HOST: Final = ("DBUS_SESSION_BUS_ADDRESS", "STORAGE_DRIVER", "STORAGE_OPTS", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_KEPT: Final = frozenset((*_PERSON, *_HOST))
 _PREFIXES: Final = ("LC_", "XDG_", "CONTAINERS_", "TEROK_")
 _SECRET_WORDS: Final = ("PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL")
 _TAIL: Final = 2000

@@ -10,7 +10,9 @@ from terok_util import ensure_dir, installed_version
 
 from terok_acp.adapters.process import AdapterProcess, end_adapters
 from terok_acp.conductor.state import CONTAINER_ROOT, Settings
+from terok_acp.daemon.host import HostWatch
 from terok_acp.daemon.server import serve
+from terok_acp.daemon.told import Told
 from terok_acp.endpoint import listening
 from terok_acp.errors import AgentBindError, EndpointError
 from terok_acp.integrations.sandbox import ContainerRuntime, Sandbox
@@ -57,9 +59,13 @@ def serve_acp(
             rules=rules or Rules(),
             first_id=int(time.time() * 1000),
         )
+
+        def watch(told: Told) -> HostWatch:
+            return HostWatch(box, container, told)
+
         directory = state_dir(container)
         ensure_dir(directory)
-        serve(settings, listener, roster=roster, make=make, state=directory, container_pid=pid)
+        serve(settings, listener, roster=roster, make=make, state=directory, container_pid=pid, watch=watch)
 
 
 def workspace_of(runtime: ContainerRuntime, container: str) -> Roots | None:

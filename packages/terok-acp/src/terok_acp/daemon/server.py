@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_acp.conductor.conductor import Conductor
+from terok_acp.conductor.host_questions import HostQuestion
 from terok_acp.conductor.ports import Roster
 from terok_acp.conductor.state import Settings
 from terok_acp.daemon.backends import RunningAdapters
+from terok_acp.daemon.told import Told, Watch
 from terok_acp.daemon.wires import EditorWire
 from terok_acp.endpoint import peer_uid
 from terok_acp.protocol.frames import Frame
@@ -40,7 +42,11 @@ class Daemon:
         roster: Roster,
         make: Callable[[str], AdapterProcess],
         table: SessionTable,
+        watch: Callable[[Told], Watch] | None = None,
+        signals: bool = True,
     ) -> None:
+        self._watch = watch(self) if watch is not None else None
+        self._signals = signals
         self._transcripts = table.transcripts
         self._backends = RunningAdapters(make, self._adapter_said, self._adapter_gone)
         self._conductor = Conductor(
@@ -50,6 +56,7 @@ class Daemon:
             roster=roster,
             table=table,
             transcripts=table.transcripts,
+            decide=self._decide,
         )
         self._wires: dict[int, EditorWire] = {}
         self._waiting: set[int] = set()
@@ -64,7 +71,7 @@ class Daemon:
     async def run(self, listener: socket.socket, container_pid: int) -> None:
         """Serve at a socket while a process lives, the container's first."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT) if self._signals else ():
             loop.add_signal_handler(number, self._over.set)
         with self._watched(container_pid):
             loop.add_reader(listener, self._accept, listener)
@@ -79,6 +86,25 @@ class Daemon:
     def ready(self, number: int) -> None:
         """Note that something waits for an editor; it is written when the events of this turn are done."""
         self._waiting.add(number)
+
+    def host_asked(self, question: HostQuestion) -> None:
+        """Take a question of the host."""
+        with self._event():
+            self._conductor.host_asked(question)
+
+    def host_question_over(self, number: str) -> None:
+        """Take note that a question of the host needs no answer any more."""
+        with self._event():
+            self._conductor.host_question_over(number)
+
+    def host_notice(self, text: str) -> None:
+        """Tell every session that has a turn a line."""
+        with self._event():
+            self._conductor.host_notice(text)
+
+    def spent(self, dollars: float) -> None:
+        """Take note of what the container has cost."""
+        self._conductor.spent(dollars)
 
     def drop(self, number: int) -> None:
         """Close an editor's connection at once."""
@@ -136,11 +162,17 @@ class Daemon:
         self._alone.clear()
         with self._event():
             self._conductor.editor_joined(number)
+        if self._watch is not None:
+            self._watch.start()
         channel.setblocking(False)
         loop = asyncio.get_running_loop()
         task = loop.create_task(loop.connect_accepted_socket(lambda: wire, channel))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
+
+    def _decide(self, number: str, choice: str) -> None:
+        if self._watch is not None:
+            self._watch.decide(number, choice)
 
     def _editor_said(self, number: int, frame: Frame | Violation, size: int) -> None:
         with self._event():
@@ -150,6 +182,8 @@ class Daemon:
         self._wires.pop(number, None)
         if not self._wires:
             self._alone.set()
+            if self._watch is not None:
+                self._watch.stop()
         with self._event():
             self._conductor.editor_gone(number)
 
@@ -200,13 +234,14 @@ def serve(
     make: Callable[[str], AdapterProcess],
     state: Path,
     container_pid: int,
+    watch: Callable[[Told], Watch] | None = None,
 ) -> None:
     """Serve a container's agents at a listening socket until the container ends; blocks."""
     table = SessionTable(state)
     try:
 
         async def run() -> None:
-            await Daemon(settings, roster=roster, make=make, table=table).run(listener, container_pid)
+            await Daemon(settings, roster=roster, make=make, table=table, watch=watch).run(listener, container_pid)
 
         asyncio.run(run())
     finally:

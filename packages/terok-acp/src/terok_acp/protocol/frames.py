@@ -34,7 +34,7 @@ def is_reply(frame: Frame) -> bool:
 
 
 def params_of(frame: Frame) -> Frame:
-    """Return the parameters of a request or notification; those that are no object count as none."""
+    """Return the parameters of a request or notification; anything but an object counts as none."""
     params = frame.get("params")
     return params if type(params) is dict else {}
 

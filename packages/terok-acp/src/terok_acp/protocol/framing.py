@@ -20,7 +20,7 @@ DEEPEST: Final = 64
 
 
 class Violation(NamedTuple):
-    """A line that is no frame, and what to answer."""
+    """A line that breaks a rule, and what to answer."""
 
     code: int
     message: str
@@ -97,8 +97,8 @@ def encoded(value: Frame) -> bytes:
     """Write an object as JSON without a line end; raises FrameError for numbers and characters that are none."""
     try:
         return _ENCODER.encode(value).encode("utf-8")
-    except (ValueError, RecursionError) as problem:
-        raise FrameError("a value in it is no number, or half of a character") from problem
+    except (ValueError, RecursionError) as error:
+        raise FrameError("a frame cannot have NaN, infinity or half of a character in it") from error
 
 
 def _is_id(value: Any) -> bool:

@@ -10,7 +10,7 @@ VERSION: Final = 1
 
 
 class Way(Enum):
-    """What is done with a method."""
+    """Ways to deal with a method."""
 
     PASS = "pass"  # noqa: S105 - to the other side of its session
     SERVE = "serve"  # decided here, whether it then goes on or not

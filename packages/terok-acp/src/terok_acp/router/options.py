@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from terok_acp.protocol.frames import Frame
+from terok_acp.protocol.shapes import MODES, OPTION, REFUSED, Many, Refused, salvage
 
 MODEL_OPTION: Final = "model"
 """Id of our select of models."""
 DEFAULT_MODEL: Final = "default"
 """Stands for the one model of an agent that lists none."""
+
+_OPTIONS: Final = Many(OPTION)
 
 
 class Model(NamedTuple):
@@ -63,9 +66,9 @@ def models_of(state: Mapping[str, Any]) -> Models:
 
 
 def options_of(state: Mapping[str, Any]) -> list[Frame]:
-    """Return the options that a backend lists, those without an id left out."""
-    listed = state.get("configOptions")
-    return [option for option in listed if _is_option(option)] if type(listed) is list else []
+    """Return the options that a backend lists, without what does not fit the protocol."""
+    options = salvage(state.get("configOptions"), _OPTIONS)
+    return [] if options is REFUSED else options
 
 
 def is_model_option(option: Frame) -> bool:
@@ -132,8 +135,8 @@ def mode_option(options: Sequence[Frame]) -> Frame | None:
 
 def modes_for_editor(state: Mapping[str, Any]) -> Frame | None:
     """Return the modes of a session: the backend's own, or its option of that category."""
-    modes = state.get("modes")
-    if type(modes) is dict:
+    modes: Frame | Refused = salvage(state.get("modes"), MODES)
+    if not isinstance(modes, Refused):
         return modes
     option = mode_option(options_of(state))
     if option is None:
@@ -163,10 +166,6 @@ def _entries(option: Frame) -> list[Frame]:
         inner = entry.get("options")
         out += [one for one in (inner if type(inner) is list else (entry,)) if type(one) is dict]
     return [entry for entry in out if type(entry.get("value")) is str]
-
-
-def _is_option(option: Any) -> bool:
-    return type(option) is dict and type(option.get("id")) is str
 
 
 def _text(value: Any, default: str = "") -> str:

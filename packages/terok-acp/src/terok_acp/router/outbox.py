@@ -1,4 +1,4 @@
-"""What an editor has still to be sent: one queue in order, bounded per session.
+"""Lines that an editor has still to be sent: one queue in order, bounded per session.
 
 A session that an editor does not take up fast enough is left to the transcript: the queue says so once, and whoever
 fills it goes on from there later.

@@ -1,4 +1,4 @@
-"""What routing a frame comes to; whoever drives the router carries it out, in this order."""
+"""Consequences of a frame; whoever drives the router carries it out, in this order."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ _CANCELLED: dict[str, Frame] = {
     "session/request_permission": {"outcome": {"outcome": "cancelled"}},
     "elicitation/create": {"action": "cancel"},
 }
-"""What a person's giving up looks like, per method."""
+"""Answers of a person who gives up, per method."""
 
 
 def pose(state: State, question: Question, editor: Peer, params: Frame) -> Frame:

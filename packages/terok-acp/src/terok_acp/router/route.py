@@ -36,7 +36,7 @@ def route(state: State, peer: Peer, frame: Frame, size: int = 0) -> list[Output]
         return _drop(state, "frame of a peer that is gone")
     if is_reply(frame):
         return _reply(state, peer, link, frame)
-    if frame["method"] == _CANCEL:
+    if frame["method"] == _CANCEL and "id" not in frame:
         return _cancel_request(state, peer, params_of(frame).get("requestId"))
     if peer.side is Side.EDITOR:
         return _from_editor(state, peer, frame)

@@ -1,4 +1,4 @@
-"""Changes of the router's state that are no frame: sessions and peers come and go, requests go on."""
+"""Changes of the router's state beside frames: sessions and peers come and go, requests go on."""
 
 from __future__ import annotations
 

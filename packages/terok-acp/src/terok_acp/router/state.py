@@ -1,4 +1,4 @@
-"""What the router knows: who is connected, whose session is where, and what is still to be answered."""
+"""The router's knowledge: who is connected, whose session is where, and what is still to be answered."""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ class Transcripts:
         self._open: dict[str, Segments] = {}
         self._buffers: dict[str, list[bytes]] = {}
         self._buffered = 0
+        self._problem: OSError | None = None
 
     def append(self, key: str, item: str) -> int:
         """Add a JSON object, written on one line, and return its number; the first is 1."""
@@ -50,23 +51,17 @@ class Transcripts:
         self._buffered += len(line)
         number = segments.next + len(buffer) - 1
         if self._buffered > _MAX_BUFFERED:
-            self.flush()
+            self._write()
         return number
 
     def flush(self) -> None:
         """Write everything that is buffered.
 
-        What cannot be written is lost, and its numbers stay free: the transcript is no longer complete.
+        What cannot be written is lost, and its numbers stay free: the transcript is no longer complete. This is where
+        it is told, also for items that `append` had to write at once.
         """
-        buffers, self._buffers, self._buffered = self._buffers, {}, 0
-        problem: OSError | None = None
-        for key, lines in buffers.items():
-            segments = self._segments(key)
-            try:
-                segments.append(lines)
-            except OSError as error:
-                segments.skipped += len(lines)
-                problem = error
+        self._write()
+        problem, self._problem = self._problem, None
         if problem is not None:
             raise self._unusable(problem) from problem
 
@@ -77,7 +72,7 @@ class Transcripts:
     def read(self, key: str, after: int, max_bytes: int) -> list[tuple[int, str]]:
         """Return the items that follow number `after`, with their numbers: one at least, then up to `max_bytes`."""
         if key in self._buffers:
-            self.flush()
+            self._write()
         try:
             return [(number, line.decode()) for number, line in self._segments(key).read(after, max_bytes)]
         except OSError as error:
@@ -90,7 +85,7 @@ class Transcripts:
     def clear(self, key: str) -> None:
         """Forget all items, as an agent is about to tell them again; numbers go on."""
         if key in self._buffers:
-            self.flush()
+            self._write()
         try:
             self._segments(key).restart()
         except OSError as error:
@@ -106,6 +101,16 @@ class Transcripts:
                 remove_tree(directory)
             except TerokError as error:
                 raise SessionsError(error.message, hint=error.hint) from error
+
+    def _write(self) -> None:
+        buffers, self._buffers, self._buffered = self._buffers, {}, 0
+        for key, lines in buffers.items():
+            segments = self._segments(key)
+            try:
+                segments.append(lines)
+            except OSError as error:
+                segments.skipped += len(lines)
+                self._problem = error
 
     def _segments(self, key: str) -> Segments:
         segments = self._open.get(key)

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from terok_util import safe_text
 
+from terok_acp.protocol.shapes import BLOCK, salvage
 from terok_acp.wall.paths import Roots, uri_in, uri_out
 from terok_acp.wall.rules import Rules
-from terok_acp.wall.shapes import block_is_whole
 
 _MAX_NAME: Final = 200
 _MAX_LINE: Final = 2000
@@ -22,12 +22,13 @@ def text_block(text: str) -> dict[str, Any]:
 
 
 def block_out(block: object, roots: Roots) -> dict[str, Any] | None:
-    """Return the block that an editor gets for an agent's; None for anything but a whole block of a known type.
+    """Return the block that an editor gets for an agent's; None for anything but a block of a known type.
 
     The same object if nothing has to change. A link that the editor could open outside of the session's directory
     becomes text; so does one with a scheme of its own, which might start a program.
     """
-    if not isinstance(block, dict) or not block_is_whole(block):
+    block = salvage(block, BLOCK)
+    if not isinstance(block, dict):
         return None
     kind = block.get("type")
     if kind == "resource_link":
@@ -41,11 +42,12 @@ def block_out(block: object, roots: Roots) -> dict[str, Any] | None:
 
 
 def block_in(block: object, roots: Roots, rules: Rules, notices: list[str]) -> dict[str, Any] | None:
-    """Return the block that an agent gets for an editor's; None for anything but a whole block of a known type.
+    """Return the block that an agent gets for an editor's; None for anything but a block of a known type.
 
     What the agent does not take becomes text, and a line of `notices`.
     """
-    if not isinstance(block, dict) or not block_is_whole(block):
+    block = salvage(block, BLOCK)
+    if not isinstance(block, dict):
         return None
     kind = block.get("type")
     block = _without(block, "_meta")

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from terok_util import safe_text
 
+from terok_acp.protocol.frames import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
+from terok_acp.protocol.shapes import PERMISSION_OPTION, REFUSED, TOOL_CALL_UPDATE, Many, Record, salvage
 from terok_acp.wall.content import block_in, name_of, with_safe
 from terok_acp.wall.markdown import ImageGuard, without_images
 from terok_acp.wall.mcp import servers_in
@@ -14,8 +16,8 @@ from terok_acp.wall.paths import PathRefused, Roots, map_in, path_in
 from terok_acp.wall.rules import Answered, Passed, Refused, Rules
 from terok_acp.wall.updates import tool_call_out, update_out
 
-_INVALID_PARAMS: Final = -32602
-_NO_METHOD: Final = -32601
+_PERMISSION: Final = Record({"toolCall": TOOL_CALL_UPDATE, "options": Many(PERMISSION_OPTION)})
+_FORM: Final = Record({"message": str, "requestedSchema": dict})
 _KNOWN_META: Final = frozenset({"traceparent", "tracestate", "baggage"})
 _MAX_MESSAGE: Final = 4000
 
@@ -23,16 +25,16 @@ _MAX_MESSAGE: Final = 4000
 def to_container(method: str, params: object, roots: Roots, rules: Rules) -> Passed | Refused:
     """Return what the backend gets of an editor's request or notification; ids in it are the router's."""
     if not passes_in(method):
-        return Refused(_NO_METHOD, f"{name_of(method)} is not available")
+        return Refused(METHOD_NOT_FOUND, f"{name_of(method)} is not available")
     if not isinstance(params, dict):
-        return Refused(_INVALID_PARAMS, "params are not an object")
+        return Refused(INVALID_PARAMS, "params are not an object")
     params = _known_meta(params)
     notices: list[str] = []
     try:
         if "cwd" in params:
             params = params | {"cwd": path_in(params["cwd"], roots)}
     except PathRefused as error:
-        return Refused(_INVALID_PARAMS, f"cwd: {error}")
+        return Refused(INVALID_PARAMS, f"cwd: {error}")
     if "additionalDirectories" in params:
         directories = _directories(params["additionalDirectories"], roots, notices)
         params = params | {"additionalDirectories": directories}
@@ -42,7 +44,7 @@ def to_container(method: str, params: object, roots: Roots, rules: Rules) -> Pas
         notices += left_out
     if method == "session/prompt":
         if not isinstance(params.get("prompt"), list):
-            return Refused(_INVALID_PARAMS, "prompt is not a list")
+            return Refused(INVALID_PARAMS, "prompt is not a list")
         blocks = [block_in(block, roots, rules, notices) for block in params["prompt"]]
         params = params | {"prompt": [block for block in blocks if block is not None]}
     return Passed(params, tuple(notices))
@@ -65,9 +67,9 @@ def to_editor(
             return params
         return None if new is None else params | {"update": new}
     if not passes_out(method):
-        return Refused(_NO_METHOD, f"{name_of(method)} is not available")
+        return Refused(METHOD_NOT_FOUND, f"{name_of(method)} is not available")
     if not isinstance(params, dict):
-        return Refused(_INVALID_PARAMS, "params are not an object")
+        return Refused(INVALID_PARAMS, "params are not an object")
     if method == "session/request_permission":
         return _permission(params, roots, rules)
     if method == "elicitation/create":
@@ -100,7 +102,7 @@ def error_to_editor(error: object) -> dict[str, Any]:
     values = error if isinstance(error, dict) else {}
     code, message, data = values.get("code"), values.get("message"), values.get("data")
     safe: dict[str, Any] = {
-        "code": code if isinstance(code, int) and not isinstance(code, bool) else -32603,
+        "code": code if isinstance(code, int) and not isinstance(code, bool) else INTERNAL_ERROR,
         "message": name_of(message, "the agent gave no reason"),
     }
     details = data.get("details") if isinstance(data, dict) else data
@@ -110,25 +112,29 @@ def error_to_editor(error: object) -> dict[str, Any]:
 
 
 def _permission(params: dict[str, Any], roots: Roots, rules: Rules) -> dict[str, Any] | Refused:
-    call, options = params.get("toolCall"), params.get("options")
-    if not isinstance(call, dict) or not isinstance(options, list):
-        return Refused(_INVALID_PARAMS, "a permission request has a toolCall and options")
+    left: Any = salvage(params, _PERMISSION)
+    if left is REFUSED:
+        return Refused(INVALID_PARAMS, "a permission request has a toolCall and options")
+    params = left
+    call, options = params["toolCall"], params["options"]
     new_call = tool_call_out(call, roots, rules)
-    new_options = [with_safe(option, "name") if isinstance(option, dict) else option for option in options]
+    new_options = [with_safe(option, "name") for option in options]
     if new_call is call and all(new is old for new, old in zip(new_options, options, strict=True)):
         return params
     return params | {"toolCall": new_call, "options": new_options}
 
 
-def _elicitation(params: dict[str, Any]) -> dict[str, Any] | Answered:
+def _elicitation(params: dict[str, Any]) -> dict[str, Any] | Answered | Refused:
     """Pass forms; decline everything that would open an address on the host, and show it in full."""
     if params.get("mode") != "form":
         url = params.get("url")
         shown = safe_text(url, limit=_MAX_MESSAGE) if isinstance(url, str) else "no address"
         return Answered({"action": "decline"}, (f"the agent asked to open an address, which was declined: {shown}",))
-    message = params.get("message")
-    if not isinstance(message, str):
-        return params
+    left: Any = salvage(params, _FORM)
+    if left is REFUSED:
+        return Refused(INVALID_PARAMS, "a form has a message and a requestedSchema")
+    params = left
+    message = params["message"]
     safe = without_images(safe_text(message, multiline=True))
     return params if safe == message else params | {"message": safe}
 

@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-_TO_CONTAINER: Final = frozenset(
-    [
-        "initialize",
-        "session/new",
-        "session/load",
-        "session/resume",
-        "session/list",
-        "session/close",
-        "session/delete",
-        "session/prompt",
-        "session/cancel",
-        "session/set_mode",
-        "session/set_config_option",
-        "session/set_model",
-        "session/fork",
-        "$/cancel_request",
-    ]
-)
-_TO_EDITOR: Final = frozenset(
-    [
-        "session/update",
-        "session/request_permission",
-        "elicitation/create",
-        "elicitation/complete",
-        "$/cancel_request",
-        "_session/retrying",
-    ]
-)
+from terok_acp.protocol.methods import TABLES, VERSION, Method, Way
+
+_HARMLESS: Final = frozenset(["_session/retrying"])
+"""Custom notifications of agents that an editor can only show."""
 
 
 def passes_in(method: object) -> bool:
     """Say whether an editor's method may reach a backend.
 
-    Signing in and out is the vault's, the providers of a backend would go round it, and what is not known may do
-    anything.
+    Signing in is the vault's, and custom methods may do anything.
     """
-    return method in _TO_CONTAINER
+    return method != "authenticate" and _known(method, TABLES[VERSION].from_editor)
 
 
 def passes_out(method: object) -> bool:
-    """Say whether a backend's method may reach an editor.
+    """Say whether a backend's method may reach an editor, where a custom one may run anything."""
+    return method in _HARMLESS or _known(method, TABLES[VERSION].from_agent)
 
-    Files and terminals would be the host's, an unknown method of the editor's may run anything there.
-    """
-    return method in _TO_EDITOR
+
+def _known(method: object, table: Mapping[str, Method]) -> bool:
+    found = table.get(method) if isinstance(method, str) else None
+    return found is not None and found.way is not Way.REFUSE

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from terok_acp.protocol.shapes import REFUSED, UPDATES, salvage
 from terok_acp.wall.content import block_out, name_of, text_block, with_safe
 from terok_acp.wall.markdown import ImageGuard, without_images
 from terok_acp.wall.paths import Roots, map_out
 from terok_acp.wall.reserved import without_prefix
 from terok_acp.wall.rules import Rules
-from terok_acp.wall.shapes import command_is_whole, entry_is_whole, update_is_whole, without_unknown
 
 _MAX_DIFF: Final = 20_000
 _MAX_TITLE: Final = 2000
@@ -24,7 +24,10 @@ def update_out(update: dict[str, Any], roots: Roots, rules: Rules, guard: ImageG
     is said by its capabilities.
     """
     kind = update.get("sessionUpdate")
-    if not isinstance(kind, str) or not update_is_whole(update, kind):
+    if not isinstance(kind, str):
+        return None
+    shape = UPDATES.get(kind)
+    if shape is not None and (update := salvage(update, shape)) is REFUSED:
         return None
     if kind in _CHUNKS:
         return _chunk(update, kind, roots, guard)
@@ -41,7 +44,6 @@ _CHUNKS: Final = frozenset(
 
 def tool_call_out(call: dict[str, Any], roots: Roots, rules: Rules) -> dict[str, Any]:
     """Return a tool call, whole or changed, as the editor gets it."""
-    call = without_unknown(call)
     changed: dict[str, Any] = {}
     for field, rule in (("toolCallId", without_prefix), ("title", _title)):
         if field in call and (value := rule(call[field])) is not call[field]:
@@ -56,19 +58,15 @@ def tool_call_out(call: dict[str, Any], roots: Roots, rules: Rules) -> dict[str,
 
 
 def _chunk(update: dict[str, Any], kind: str, roots: Roots, guard: ImageGuard | None) -> dict[str, Any] | None:
-    content = update.get("content")
-    if isinstance(content, dict) and content.get("type") == "text":
-        text = content.get("text")
-        if not isinstance(text, str):
-            return None
+    content = update["content"]
+    if content["type"] == "text":
+        text = content["text"]
         if kind == "user_message_chunk":
             return update
         safe = guard.pass_text(text, kind, update.get("messageId")) if guard else without_images(text)
         return update if safe is text or safe == text else update | {"content": content | {"text": safe}}
     block = block_out(content, roots)
-    if block is content:
-        return update
-    return update | {"content": block} if block else None
+    return update if block is content else update | {"content": block}
 
 
 def _replace(
@@ -143,13 +141,13 @@ def _session_info(update: dict[str, Any]) -> dict[str, Any]:
 
 def _plan(update: dict[str, Any]) -> dict[str, Any]:
     entries = update["entries"]
-    new = [_without_images_in(entry, "content") for entry in entries if entry_is_whole(entry)]
+    new = [_without_images_in(entry, "content") for entry in entries]
     return update if _same(new, entries) else update | {"entries": new}
 
 
 def _commands(update: dict[str, Any]) -> dict[str, Any]:
     commands = update["availableCommands"]
-    new = [with_safe(one, "name", "description") for one in commands if command_is_whole(one)]
+    new = [with_safe(one, "name", "description") for one in commands]
     return update if _same(new, commands) else update | {"availableCommands": new}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from terok_acp.cli import main
 from terok_acp.editors.setup import EDITORS, setup_of
 from terok_acp.wall.capabilities import AUTH_METHODS
 
@@ -44,6 +45,17 @@ def test_entries_in_code_quote_the_words_and_close_what_they_open(editor: str) -
 def test_every_editor_has_an_entry_and_no_other() -> None:
     assert all((setup := setup_of(editor, ["terok"])) and setup.place and setup.label for editor in EDITORS)
     assert setup_of("ed", WORDS) is None and len(EDITORS) == 6
+
+
+def test_config_prints_only_what_is_pasted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for program, start in (("/usr/bin/terok", ["acp", "connect"]), ("/x/terok-acp", ["connect"])):
+        monkeypatch.setattr("sys.argv", [program])
+        assert main(["config", "zed", "project", "task"]) == 0
+        out, err = capsys.readouterr()
+        entry = json.loads(out)["agent_servers"]["terok"]
+        assert entry["args"] == [*start, "project", "task"] and "settings.json" in err
+        assert entry["command"].endswith(Path(program).name)
+    assert main(["config", "zet"]) == 2 and "did you mean zed?" in capsys.readouterr().err
 
 
 def test_the_registry_would_take_the_manifest() -> None:

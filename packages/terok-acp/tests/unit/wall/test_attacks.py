@@ -31,7 +31,8 @@ def acting(value: Any, key: str = "") -> Iterator[str]:
     """Yield every text that an editor opens, writes or loads: paths and addresses, wherever they stand."""
     if isinstance(value, dict):
         for name, item in value.items():
-            if name not in {"_meta", "rawInput", "rawOutput"}:
+            no_link = name == "uri" and value.get("type") == "text"  # a field that the protocol does not know there
+            if name not in {"_meta", "rawInput", "rawOutput"} and not no_link:
                 yield from acting(item, name)
     elif isinstance(value, list):
         for item in value:
@@ -152,7 +153,7 @@ def test_text_in_any_place_loads_no_picture() -> None:
             0
         ]["content"],
         sent_update(update("notice", severity="info", title="t", description=text))["description"],
-        outward("elicitation/create", {"mode": "form", "message": text})["message"],
+        outward("elicitation/create", {"mode": "form", "message": text, "requestedSchema": {}})["message"],
     ]
     parser = MarkdownIt("commonmark")
     assert not any(
@@ -276,6 +277,7 @@ def test_a_permission_request_shows_no_diff_outside() -> None:
         "session/request_permission",
         {
             "toolCall": {
+                "toolCallId": "1",
                 "content": [{"type": "diff", "path": "/root/.bashrc", "newText": "x"}],
                 "locations": [{"path": "/root"}],
             },
@@ -484,4 +486,7 @@ def test_what_is_harmless_passes_as_the_same_object() -> None:
     assert to_editor("session/update", params, same, RULES) is params
     wanted = {"sessionId": "s", "prompt": [{"type": "text", "text": "hi"}]}
     assert to_container("session/prompt", wanted, ROOTS, RULES) == Passed(wanted)
-    assert to_editor("elicitation/create", form := {"mode": "form", "message": "m"}, ROOTS, RULES) is form
+    assert (
+        to_editor("elicitation/create", form := {"mode": "form", "message": "m", "requestedSchema": {}}, ROOTS, RULES)
+        is form
+    )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import table
 
-from terok.cli.task_rows import age, label
-from terok.model.race import NO_CHECK, NOTHING, PASSED, RUNNING, WANTED, is_judgeable
+from terok.cli.task_rows import label
+from terok.model import race_text
+from terok.model.race import is_judgeable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 TITLES = ("N", "TASK", "AGENT", "STATE", "CHECK", "COST", "TIME", "CHANGE", "FINDINGS")
 _SHARED = 10
-_OUTPUT_LINES = 5
 _PROMPT = 70
-_CHECKS = {NO_CHECK: "-", WANTED: "waits", RUNNING: "runs", NOTHING: "nothing to check"}
 
 
 def board_lines(board: Board, short: Mapping[str, str], race_short: str) -> Iterator[str]:
@@ -33,7 +32,7 @@ def board_lines(board: Board, short: Mapping[str, str], race_short: str) -> Iter
     yield from table(TITLES, (_cells(one, board.least, short) for one in board.standings))
     if board.least:
         yield "* the least of those that can be judged"
-    yield from _notes(board.standings)
+    yield from (line for one in board.standings for line in race_text.notes(one))
     if board.shared:
         yield "touched by several:"
         for path, numbers in list(board.shared.items())[:_SHARED]:
@@ -81,52 +80,14 @@ def _cells(one: Standing, best: Mapping[Column, tuple[int, ...]], short: Mapping
     return (
         str(one.number),
         short.get(one.task, one.task),
-        f"{one.agent}:{one.model}" if one.model else one.agent,
-        _state(one),
-        _CHECKS.get(one.check.word, one.check.word),
-        marked("cost", _cost(one)),
-        marked("seconds", "-" if one.seconds is None else _time(one.seconds)),
-        marked("size", _size(one)),
-        marked("findings", "-" if one.findings is None else str(one.findings)),
+        race_text.agent(one),
+        race_text.state(one),
+        race_text.check(one),
+        marked("cost", race_text.cost(one)),
+        marked("seconds", race_text.duration(one)),
+        marked("size", race_text.size(one)),
+        marked("findings", race_text.findings(one)),
     )
-
-
-def _cost(one: Standing) -> str:
-    if one.cost is None:
-        return "?" if one.seconds is not None else "-"
-    return f"${one.cost:.4f}"
-
-
-def _state(one: Standing) -> str:
-    if one.fate == "deleted":
-        return "deleted"
-    said = "kept" if one.kept else label(one.word)
-    return f"{said}, archived" if one.fate == "archived" else said
-
-
-def _size(one: Standing) -> str:
-    if one.size is None:
-        return "nothing" if one.over and not one.problem else "-"
-    files = f"{one.size.files} file{'' if one.size.files == 1 else 's'}"
-    binary = f", {one.size.binary} binary" if one.size.binary else ""
-    return f"+{one.size.added} -{one.size.deleted} in {files}{binary}"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.1f}s" if seconds < 10 else age(seconds) if seconds < 60 else f"{seconds / 60:.1f}m"
-
-
-def _notes(standings: Iterable[Standing]) -> Iterator[str]:
-    """Yield what stands in no cell: why a gate or check says nothing, and the end of what a failed one has printed."""
-    for one in standings:
-        if one.problem:
-            yield f"{one.number}: the gate does not say what it has brought: {one.problem}"
-        if one.fate != "deleted" and not one.tip and one.word in ("failed", "stopped", "unknown"):
-            yield f"{one.number}: {one.reason}"
-        if one.check.word not in (*_CHECKS, PASSED):
-            code = f" with exit code {one.check.exit_code}" if one.check.exit_code is not None else ""
-            yield f"{one.number}: the check {one.check.word}{code}"
-            yield from (f"     {line}" for line in one.check.output.splitlines()[-_OUTPUT_LINES:])
 
 
 def _next(board: Board, short: Mapping[str, str], race_short: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from terok_util import safe_text
 
 from terok.model.diff_rows import Spans, side_by_side, word_changes
+from terok.model.diff_text import shown_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,6 @@ GREEN: Final = "32"
 CYAN: Final = "36"
 BOLD: Final = "1"
 REVERSED: Final = "7"
-_STATUS: Final = {"A": "added", "C": "copied", "D": "deleted", "M": "changed", "R": "renamed", "T": "another type"}
 _NUMBER: Final = 5
 _NARROW: Final = 60
 """Columns below which two files do not stand side by side."""
@@ -48,23 +48,6 @@ def painter(stream: object = None) -> Callable[[str, str], str]:
         getattr(out, "isatty", lambda: False)() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
     return (lambda text, code: f"\x1b[{code}m{text}\x1b[0m" if text else text) if wanted else Style().paint
-
-
-def heading(file: FileDiff) -> str:
-    """Return one line about a changed file."""
-    name = safe_text(file.path, limit=300)
-    if file.old_path != file.path:
-        name = f"{safe_text(file.old_path, limit=300)} => {name}"
-    notes = [] if file.status == "M" else [_STATUS[file.status]]
-    if file.old_mode != file.new_mode and file.status not in "AD":
-        notes.append(f"mode {file.old_mode} => {file.new_mode}")
-    elif file.status == "A" and file.new_mode not in ("100644", "160000"):
-        notes.append(f"mode {file.new_mode}")
-    if file.submodule:
-        notes.append("submodule")
-    if file.binary:
-        notes.append("binary")
-    return f"{name} ({', '.join(notes)})" if notes else name
 
 
 def file_lines(file: FileDiff, style: Style, remarks: Remarks) -> Iterator[str]:
@@ -113,8 +96,7 @@ def _cell(line: Line | None, number: int | None, texts: Mapping[Line, str], styl
 
 def _texts(file: FileDiff, hunk: Hunk, style: Style) -> dict[Line, str]:
     """Return what is shown of every line of a hunk: safe, with colors if there are any."""
-    ends = {line.text.endswith("\r") for line in hunk.lines}
-    shown = {line: _safe(line, mixed=len(ends) > 1) for line in hunk.lines}
+    shown = shown_lines(hunk)
     changed = word_changes(hunk) if style.words else {}
     if style.syntax is not None and not style.words:
         for kinds in (" -", " +"):
@@ -130,12 +112,6 @@ def _texts(file: FileDiff, hunk: Hunk, style: Style) -> dict[Line, str]:
         else (text if line.kind == " " else style.paint(text, _color(line)))
         for line, text in shown.items()
     }
-
-
-def _safe(line: Line, *, mixed: bool) -> str:
-    text = line.text if mixed else line.text.removesuffix("\r")
-    more = f" … {line.cut} bytes more" if line.cut else ""
-    return safe_text(text.expandtabs(4)) + more + ("" if line.ended else "  (no line feed at the end)")
 
 
 def _marked(line: Line, spans: Spans, style: Style) -> str:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import UsageError, safe_text, show
 
-from terok.cli.review_diff import BOLD, Style, file_lines, gathered, heading, painter
+from terok.cli.review_diff import BOLD, Style, file_lines, gathered, painter
 from terok.cli.review_rows import check_row, comment_row, file_row, said
 from terok.cli.task_rows import age
 from terok.integrations.sandbox import page_lines
 from terok.integrations.sandbox import write_sarif as write_sarif
+from terok.model.diff_text import heading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from terok_util import UsageError, safe_text
@@ -113,6 +113,22 @@ def record_look(store: Store, gate: GitGate, look: Look) -> None:
     gate.record(work.branch, look.seen)
     with store.write() as writer:
         add_round(writer, work.task, work.scope, work.branch, reviewed.tip, reviewed.base)
+
+
+def refreshed(store: Store, look: Look) -> Look:
+    """Return a look at the same commit with the comments, marks and checks that are recorded now."""
+    task, reviewed = look.reviewed.task, look.reviewed
+    if not task:
+        return look
+    own = look.changes
+    if look.since is not None:
+        own = read_changes(reviewed.mirror, reviewed.base or EMPTY_TREES[len(reviewed.tip)], reviewed.tip)
+    return replace(
+        look,
+        comments=tuple(place_comments(store, reviewed, own)),
+        viewed=frozenset(viewed(store, task)),
+        checks=tuple(check_runs(store, task)),
+    )
 
 
 def moved_upstream(gate: GitGate, seen: ReviewedBranch, own: Changes) -> Moved | None:

@@ -5,33 +5,40 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from terok_util import safe_text
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.events import Key
+from textual.events import Event, Key
 from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.timer import Timer
 
 from terok.tui.background.feed import Feed, Source
+from terok.tui.background.keeper import Keeper
 from terok.tui.background.latest import Latest
 from terok.tui.background.opening import opened, tmux_window
 from terok.tui.background.output import Grown, Output
+from terok.tui.background.versions import Versions, tried
 from terok.tui.background.works import Ended, Progress, Works
+from terok.tui.keymap import AGAIN
 from terok.tui.pages import PAGES
 from terok.tui.screens.inbox import InboxScreen
 from terok.tui.screens.page import Page
 from terok.tui.theme import DEFAULT, looks
 from terok.tui.views.header import window_title
-from terok.tui.views.inbox import Place
+from terok.tui.views.inbox import Place, place_to_json
 from terok.tui.views.rows import next_edge
-from terok.tui.views.world import Begun, News, Settled, World, after
+from terok.tui.views.world import Begun, Heard, News, Settled, World, after
 
 QUIT_AGAIN: Final = 5.0
 """Seconds in which a second key leaves although something is under way."""
+LOST: Final = 0.5
+"""Seconds after which a key counts as done although nobody says so: a widget on its way has gone."""
 
 
 class Posted(Message):
@@ -63,17 +70,34 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         driver: Any = None,
     ) -> None:
         super().__init__(driver_class=driver, ansi_color=True)
-        self.world, self.place, self.keys = World(), place, keys
+        self.world, self.keys = World(), keys
+        self._place = place
+        self._keeper = Keeper()
         self.looks = looks(theme)
         self.works = Works(self.post)
         self.feed = Feed(self.post, source)
         self.latest = Latest(self.post)
+        self._versions = Versions(self.post)
         self._then: dict[int, Callable[[Ended], None]] = {}
+        self._reads: set[int] = set()
         self._ages: Timer | None = None
         self._asked_to_leave = 0.0
         self._opening = 0
-        self._held: list[Key] = []
+        self._keys: deque[Key] = deque()
+        self._at_key = False
+        self._key_at = 0.0
         self.set_keymap({name: key for name, key in keys.items() if name != "answer"})
+
+    @property
+    def place(self) -> Place:
+        """Where the person is in the inbox."""
+        return self._place
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        if place_to_json(place) != place_to_json(self._place):
+            self._keeper.keep(place)
+        self._place = place
 
     def post(self, value: Any) -> None:
         """Hand a value to the loop, from any thread."""
@@ -88,6 +112,12 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         self.theme = "ansi-dark"
         self.feed.start()
         self.latest.start()
+        self._keeper.start()
+        self._versions.start()
+
+    def on_app_focus(self) -> None:
+        """Look at what a person may have done meanwhile: installed another version."""
+        self._versions.look()
 
     @property
     def page(self) -> Page | None:
@@ -111,6 +141,8 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     def learn(self, news: News) -> None:
         """Make a piece of news part of the world, and have it drawn."""
         self.world = after(news, self.world)
+        if isinstance(news, Heard):  # also when the controller was replaced, as it is by another version
+            self._versions.look()
         if self.page is not None:
             self.page.redraw()
 
@@ -143,10 +175,12 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     def read(self, words: str, job: Callable[[Callable[[str], None]], Any], then: Callable[[Any], Any]) -> None:
         """Have something read in a thread, and pass it on; an error is shown."""
         work = self.works.start(words, job)
+        self._reads.add(work.id)
         self._then[work.id] = lambda ended: None if ended.error else then(ended.result)
 
     def _ended(self, ended: Ended) -> None:
         then = self._then.pop(ended.work.id, None)
+        self._reads.discard(ended.work.id)
         if ended.work.tasks:
             self.learn(Settled(ended.work.tasks))
         if ended.error:
@@ -164,11 +198,13 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         """Open a screen of the table; its module is imported in a thread."""
         page = next(page for page in PAGES if page.name == name)
         self._opening += 1
+        self._versions.look()
 
         def show(ended: Ended) -> None:
             if ended.error:
                 self._opening -= 1
-                self._held.clear()
+                self._keys.clear()  # they were meant for the screen that does not come
+                self._at_key = False
                 return
             screen = ended.result(**values)
             self.push_screen(screen)
@@ -176,24 +212,46 @@ class TerokApp(App[list[str]], inherit_bindings=False):
 
         self._then[self.works.start(f"opening {name}", lambda _: opened(page.screen)).id] = show
 
-    def on_key(self, event: Key) -> None:
-        """Give keys that were typed ahead to whom they are meant for: a screen that comes, or a line to write in.
+    async def on_event(self, event: Event) -> None:
+        """Give keys out one at a time: the next one when everything that the one before does is done.
 
-        They come here when nobody before has taken them, and would be actions of the screen that was there then.
+        A key goes from the widget that has the keys up to the program, and what it opens or closes changes whose the
+        next one is. Keys that come faster than that, from a quick hand or a paste, must not overtake each other.
         """
-        if self._opening:
-            self._held.append(event)
-            event.prevent_default()
-        elif self.page is not None and self.page.take(event):
-            event.prevent_default()
+        if not isinstance(event, Key) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        self._keys.append(event)
+        lost = time.monotonic() - self._key_at > LOST and not self._opening
+        if not self._at_key or lost:
+            await self._next_key()
+
+    async def _next_key(self) -> None:
+        """Give the next key out, unless a screen is being opened that it may be meant for."""
+        self._at_key = bool(self._keys) and not self._opening
+        if not self._at_key:
+            return
+        self._key_at = time.monotonic()
+        event = self._keys.popleft()
+        if not (front := self.screen_stack[-1:]):  # the program ends
+            return
+        way = (front[0].focused or front[0]).ancestors_with_self
+        await super().on_event(event)
+        self._follow_key(way)
+
+    def _follow_key(self, way: Sequence[MessagePump]) -> None:
+        """Go the way of a key behind it, from queue to queue; at its end the key has done what it does."""
+        for number, node in enumerate(way):
+            if node is not self and node.call_later(self._follow_key, way[number + 1 :]):
+                return
+        self.call_later(self._next_key)
 
     def _press_again(self) -> None:
+        """Go on with the keys, now that the screen is there that they were kept for."""
+        self._opening -= 1
         if self.page is not None:
             self.page.focus_body()
-        self._opening -= 1
-        held, self._held = self._held, []
-        for event in held:
-            self.post_message(Key(event.key, event.character))
+        self.call_later(self._next_key)
 
     def run_verb(self, *words: str) -> None:
         """Show what a command of terok says."""
@@ -218,8 +276,13 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         return found
 
     def open_terminal(self, *words: str) -> None:
-        """Run a command of terok that needs the terminal: in a window of tmux, or in this one, and come back."""
-        if "TMUX" in os.environ:
+        """Run a command of terok that needs the terminal: in a window of tmux, or in this one, and come back.
+
+        A browser has no terminal; there a person is told what to type in one.
+        """
+        if self.is_web:
+            self._say(f"type in a terminal: terok {shlex.join(words)}")
+        elif "TMUX" in os.environ:
             self.read("opening a window", lambda _: tmux_window(words), self._say)
         else:
             self.exit([*words])
@@ -266,13 +329,17 @@ class TerokApp(App[list[str]], inherit_bindings=False):
             if self._driver is not None and not self.is_headless:
                 self._driver.write(f"\x1b]2;{title}\x07")
 
+    def begin_again(self) -> None:
+        """Become the version that is installed, if it starts at all."""
+        self.read("trying what is installed", lambda _: tried(), lambda _: self.exit(AGAIN))
+
     def action_leave(self) -> None:
         """Leave, as `q` does."""
         self.leave()
 
     def leave(self) -> None:
-        """Leave; while something is under way only when it is asked for twice."""
-        open_now = self.works.open
+        """Leave; while something is under way, other than reading, only when it is asked for twice."""
+        open_now = {number: work for number, work in self.works.open.items() if number not in self._reads}
         now = time.monotonic()
         if open_now and now - self._asked_to_leave > QUIT_AGAIN:
             self._asked_to_leave = now

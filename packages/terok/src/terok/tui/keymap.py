@@ -17,6 +17,8 @@ TASKS: Final = "tasks"
 """Screens on which tasks are chosen."""
 OUTPUTS: Final = "outputs"
 """Screens that show an output."""
+DIFFS: Final = "diffs"
+"""Screens that show changed files."""
 
 
 class Action(NamedTuple):
@@ -37,9 +39,10 @@ class Action(NamedTuple):
 
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
-    LISTS: frozenset(("inbox", "task", "output", "help")),
-    TASKS: frozenset(("inbox", "task")),
+    LISTS: frozenset(("inbox", "task", "review", "compare", "race", "clearance", "output", "help")),
+    TASKS: frozenset(("inbox", "task", "review", "race")),
     OUTPUTS: frozenset(("task", "output")),
+    DIFFS: frozenset(("review", "compare")),
 }
 """The screens of each kind; a new screen is added to the kinds whose actions it has."""
 
@@ -72,14 +75,44 @@ ACTIONS: Final = (
     Action("archive", "A", "archive", "remove the container, keep the record", TASKS, "task archive"),
     Action("delete", "X", "delete", "delete the task; it can be brought back", TASKS, "task delete"),
     Action("copy", "y", "copy", "copy the task's identifier", TASKS),
+    Action("race", "N", "race", "compare the attempts of the task's race", TASKS, "race show"),
     Action("mark", "m", "mark", "mark the task, for an action on several", "inbox"),
     Action("mark_all", "M", "mark all", "mark everything that is shown, or nothing", "inbox"),
     Action("filter", "slash", "filter", "show only the tasks that meet a filter", "inbox", "task list", 55),
+    Action("read", "enter", "open", "go to the lines of the file", DIFFS, "", 10),
+    Action("next_file", "right_curly_bracket", "next file", "go to the next file", DIFFS, "", 13),
+    Action("previous_file", "left_curly_bracket", "file before", "go to the file before", DIFFS),
+    Action("next_hunk", "greater_than_sign", "next change", "go to the next lines that have changed", DIFFS),
+    Action("previous_hunk", "less_than_sign", "change before", "go to the lines before that have changed", DIFFS),
+    Action("next_remark", "full_stop", "next remark", "go to the next finding or comment", DIFFS, "", 15),
+    Action("previous_remark", "comma", "remark before", "go to the finding or comment before", DIFFS),
+    Action("split", "backslash", "split", "show both versions side by side, or one", DIFFS, "review"),
+    Action("spaces", "W", "spaces", "leave out changes of white space only, or no longer", DIFFS, "review"),
+    Action("select", "space", "select", "begin a range of lines, or give it up", "review"),
+    Action("comment", "c", "comment", "comment on the lines, or answer the comment", "review", "review", 12),
+    Action("resolve", "o", "settle", "settle the comment", "review", "review"),
+    Action("viewed", "m,V", "viewed", "mark the file as viewed while it stays as it is", "review", "review", 14),
+    Action("since", "i", "since last", "show only what is new since it was looked at", "review", "review", 16),
+    Action("check", "K", "check", "run a command on the reviewed commit", "review", "review", 18),
+    Action("judge", "enter", "review", "show what the attempt brings", "race", "review", 10),
+    Action("compare", "equals_sign", "compare", "show how two attempts differ", "race", "race show", 12),
+    Action("keep", "Y", "keep", "promote the attempt and archive the others", "race", "race keep", 14),
     Action("search", "slash", "search", "look for text in the output", OUTPUTS, "", 40),
     Action("next_match", "full_stop", "next match", "go to the next place with the text", OUTPUTS, ""),
     Action("previous_match", "comma", "previous match", "go to the place before with the text", OUTPUTS),
     Action("follow", "f", "follow", "stay at the end of the output, or no longer", OUTPUTS, "", 45),
     Action("raw", "b", "raw", "show the output byte for byte, or as a transcript", "task"),
+    Action(
+        "allow",
+        "a",
+        "allow",
+        "allow the destination, for as long as you say",
+        "clearance",
+        "sandbox clearance allow",
+        10,
+    ),
+    Action("deny", "D", "deny", "deny it; the agent reads why", "clearance", "sandbox clearance deny", 12),
+    Action("clearance", "C", "clearance", "show what tasks want to reach", EVERYWHERE, "sandbox clearance list"),
     Action("new", "n", "new", "start a task", EVERYWHERE, "task run", 50),
     Action(
         "undo", "u", "undo", "take back the last thing that was deleted, archived or rejected", EVERYWHERE, "undo", 60
@@ -90,14 +123,23 @@ ACTIONS: Final = (
     Action("palette", "ctrl+p", "palette", "choose from everything that can be done", EVERYWHERE),
     Action("panic", "exclamation_mark", "panic", "cut everything off; asks for the word", EVERYWHERE, "panic"),
     Action("back", "escape", "back", "go back, or out of what is being typed", EVERYWHERE, "", 70),
+    Action("reload", "ctrl+l", "begin again", "begin again, with the version that is installed", EVERYWHERE, "tui"),
     Action("quit", "q", "quit", "leave; tasks go on", EVERYWHERE),
     Action("help", "question_mark", "more", "show every key of this screen", EVERYWHERE, "tui", 1),
 )
 """The table. Where two actions of a screen have one key, a test fails."""
+AGAIN: Final = ["tui"]
+"""The command line of the terminal interface itself, which it is left with to begin again."""
 NAMES: Final = tuple(action.name for action in ACTIONS)
 _SIGNS: Final = {
     "right_square_bracket": "]",
     "left_square_bracket": "[",
+    "right_curly_bracket": "}",
+    "left_curly_bracket": "{",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "equals_sign": "=",
+    "backslash": "\\",
     "slash": "/",
     "colon": ":",
     "dollar_sign": "$",

@@ -35,6 +35,7 @@ _TASK_HELP: Final = (
     ("r", "reply to the agent"),
     ("o", "show its output"),
     ("v", "review what it brings"),
+    ("c", "compare it with the other attempts of its race"),
     ("x", "stop it"),
     ("s", "start it again"),
     ("b", "go back"),
@@ -133,10 +134,21 @@ class Plain:
                 text = self._read("your words> ")
                 if text and text.strip():
                     self._act(task_id, text)
+            elif word in ("v", "c"):
+                self._judge(task_id, race=word == "c")
             elif word in (verbs := _verbs(task_id)):
                 self._command(verbs[word])
             else:
                 return
+
+    def _judge(self, task_id: str, *, race: bool) -> None:
+        from terok.tui.plain_review import PlainRace, PlainReview  # a list starts without the gate
+
+        talk = (PlainRace if race else PlainReview)(self._say, self._read, self._command, task_id)
+        try:
+            talk.run()
+        except TerokError as error:
+            self._say(f"error: {error.message}")
 
     def _act(self, task_id: str, text: str) -> None:
         from terok.services import Tasks
@@ -180,7 +192,6 @@ def _change(before: Task | None, task: Task) -> str:
 def _verbs(task_id: str) -> Mapping[str, list[str]]:
     return {
         "o": ["task", "logs", task_id, "--tail", "40"],
-        "v": ["review", task_id],
         "x": ["task", "stop", task_id],
         "s": ["task", "restart", task_id],
     }

@@ -9,6 +9,10 @@ import pytest
 from terok.model.facts import Process
 from terok.services import Tasks
 from terok.store import Store
+from terok.tui.background import keeper
+from terok.tui.views.inbox import Place
+from terok.tui.views.world import Changed
+from terok_util import UsageError
 from textual import events
 
 from .conftest import ASKS, QUEUED, SPENT, WORKS, grid, populate, until
@@ -127,6 +131,30 @@ async def test_a_task_is_deleted_with_two_gestures_and_brought_back(tui, source)
         await until(pilot, lambda: QUEUED in app.world.tasks)
 
 
+async def test_what_failed_stays_marked_and_the_place_is_kept_at_once(tui, monkeypatch):
+    populate()
+
+    def refuse(self, task):
+        if task.id == "z0000001":
+            raise UsageError("not this one")
+        return 1
+
+    monkeypatch.setattr(Tasks, "archive", refuse)
+    kept: list[Place] = []
+    monkeypatch.setattr(keeper, "keep_place", kept.append)
+    monkeypatch.setattr(keeper, "GATHER", 0.0)
+    app = tui(place=Place(folded=frozenset()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.screen.go_to(app.world.tasks["z0000000"])
+        await pilot.press("m", "m", "A")
+        await until(pilot, lambda: "archive z0000000 old-0, z0000001 old-1?" in grid(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.works.open and app.place.marks == {"z0000001"})
+        await until(pilot, lambda: "not this one" in grid(app))
+        await until(pilot, lambda: kept and kept[-1].at == app.place.at)
+
+
 async def test_a_follow_up_is_written_for_a_headless_task(tui, source):
     populate()
     app = tui()
@@ -185,6 +213,24 @@ async def test_keys_that_are_typed_ahead_go_where_they_are_meant(tui):
         await until(pilot, lambda: app.screen.NAME == "palette" and "stop the task; its work stays" in grid(app))
         await until(pilot, lambda: app.screen.query_one("Input").value == "stop")
         assert app.world.pending == {}
+
+
+async def test_no_key_is_lost_or_overtaken_while_the_screen_changes(tui):
+    """A chunk that a terminal gives at once: everything in it was read in one go."""
+    populate()
+    app = tui()
+    names = {"/": "slash", ":": "colon", "\r": "enter", "\x1b": "escape", "-": "minus", " ": "space"}
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        for wanted in ("name:refactor-db", "id:c1234567", "s:working p:core"):
+            for key in f"/{wanted}\r":
+                app.post_message(events.Key(names.get(key, key), key if key.isprintable() else None))
+                app.post(Changed((app.world.tasks[WORKS],)))
+            await until(pilot, lambda text=wanted: app.place.filter == text and not app.screen.query_one("Ask").asking)
+            assert app.world.pending == {} and app.screen.NAME == "inbox"
+            for key in "\x1bj\x1b":
+                app.post_message(events.Key(names.get(key, key), key if key.isprintable() else None))
+            await until(pilot, lambda: app.place.filter == "")
 
 
 async def test_help_and_palette_have_every_action_of_the_screen(tui):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.containers import Container
 from textual.widget import Widget
@@ -73,6 +73,12 @@ class InboxScreen(OnTasks, inherit_bindings=False):
         """Return the marked tasks, else the one with the cursor."""
         marked = [self.world.tasks[key] for key in sorted(self.place.marks) if key in self.world.tasks]
         return marked or super().chosen()
+
+    def finished(self, task_id: str, said: str, _: Any = None) -> str:
+        """Take the mark of a task with which it has gone well."""
+        self.terok.place = replace(self.place, marks=self.place.marks - {task_id})
+        self.redraw()
+        return said
 
     def draw(self) -> None:
         """Draw the list and what is known about the task with the cursor."""

@@ -10,6 +10,7 @@ from terok_util import UsageError
 
 from terok.model.task import Task
 from terok.tui.screens.page import Page
+from terok.tui.views.idle import idle_actions
 
 _SEVERAL = 3
 """Tasks that are named one by one; of more their number is said."""
@@ -23,6 +24,11 @@ class OnTasks(Page):
         task = self.world.tasks.get(self.here())
         return [task] if task is not None else []
 
+    def idle(self) -> dict[str, str]:
+        """Return what would be refused for the one task that is meant."""
+        tasks = self.chosen()
+        return idle_actions(tasks[0]) if len(tasks) == 1 else {}
+
     def only(self) -> Task | None:
         """Return the one task here; without one say so."""
         task = self.world.tasks.get(self.here())
@@ -33,14 +39,22 @@ class OnTasks(Page):
     def named(self, tasks: list[Task]) -> str:
         """Return tasks in words."""
         if len(tasks) <= _SEVERAL:
-            return ", ".join(f"{self.world.short.get(task.id, task.id)} {task.name}" for task in tasks)
+            return ", ".join(
+                f"{self.world.short.get(task.id, task.id)} {task.name}{' (runs)' if task.process == 'up' else ''}"
+                for task in tasks
+            )
         running = sum(task.process == "up" for task in tasks)
         return f"{len(tasks)} tasks" + (f", of which {running} run" if running else "")
 
     def _each(self, words: str, verb: Callable[[Any, Task], Any], tasks: list[Task]) -> None:
         """Have something done to every task by itself, so that one that fails keeps no other from it."""
         for task in tasks:
-            self.terok.act(f"{words} {task.name}", partial(_fresh, verb, task.id), (task.id,))
+            then = partial(self.finished, task.id, "")
+            self.terok.act(f"{words} {task.name}", partial(_fresh, verb, task.id), (task.id,), then=then)
+
+    def finished(self, task_id: str, said: str, _: Any = None) -> str:
+        """Take note that an action on a task has gone well, and return what to say; one that failed stays marked."""
+        return said
 
     def do_stop(self) -> None:
         """Stop tasks."""
@@ -68,7 +82,7 @@ class OnTasks(Page):
                 f"deleting {task.name}",
                 partial(_fresh, lambda service, fresh: service.delete(fresh), task.id),
                 (task.id,),
-                then=partial(_deleted, task.name),
+                then=partial(self.finished, task.id, f"{task.name} is deleted; u brings it back"),
             )
 
     def _some(self) -> list[Task]:
@@ -169,7 +183,13 @@ class OnTasks(Page):
 
     def do_review(self) -> None:
         """Show what the task brings."""
-        self._verb("review")
+        if task := self.only():
+            self.terok.open_page("review", task=task.id)
+
+    def do_race(self) -> None:
+        """Compare the attempts of the task's race."""
+        if task := self.only():
+            self.terok.open_page("race", task=task.id)
 
     def do_diff(self) -> None:
         """Show what has changed in the workspace."""
@@ -198,10 +218,6 @@ def _answer(task_id: str, question: str, number: int, service: Any) -> None:
     if all(claim.id != question for claim in service.store.claims(task_id).open):
         raise UsageError("it no longer asks that", hint="see what it asks now")
     service.send(service.store.task(task_id), str(number))
-
-
-def _deleted(name: str, _: Any) -> str:
-    return f"{name} is deleted; u brings it back"
 
 
 def _stop(service: Any, task: Task) -> None:

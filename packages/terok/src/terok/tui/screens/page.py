@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.css.query import NoMatches
-from textual.events import Key
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -89,10 +88,6 @@ class Page(Screen[None], inherit_bindings=False):
         """Draw for the new size."""
         self.redraw()
 
-    def take(self, event: Key) -> bool:
-        """Give a key that was typed ahead to the line that it was meant for; returns whether there is one."""
-        return self.query_one(Ask).take(event)
-
     def redraw(self) -> None:
         """Draw header, footer and body."""
         if not self.is_mounted:
@@ -158,6 +153,10 @@ class Page(Screen[None], inherit_bindings=False):
         """Leave; what is under way is named once before."""
         self.terok.leave()
 
+    def do_reload(self) -> None:
+        """Begin again, with the version that is installed now."""
+        self.terok.begin_again()
+
     def do_help(self) -> None:
         """Show every key of this screen."""
         self.terok.open_page("help", of=self.NAME)
@@ -209,6 +208,10 @@ class Page(Screen[None], inherit_bindings=False):
     def do_undo(self) -> None:
         """Take back the last thing that can be."""
         self.terok.undo()
+
+    def do_clearance(self) -> None:
+        """Show what tasks want to reach and were refused."""
+        self.terok.open_page("clearance")
 
     def do_operations(self) -> None:
         """Show what can be taken back."""

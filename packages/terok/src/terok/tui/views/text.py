@@ -15,7 +15,8 @@ ELLIPSIS: Final = "…"
 STYLES: Final = (
     *("plain", "dim", "bold", "title", "key", "error", "match", "link"),
     *("needs", "review", "working", "waiting", "over", "doubt"),
-    *("added", "removed", "meta"),
+    *("added", "added-word", "removed", "removed-word", "meta"),
+    *("keyword", "literal"),
 )
 """The names that a theme gives looks to. The second line are the groups of states."""
 
@@ -92,6 +93,11 @@ def _paragraph(text: str, cells: int) -> list[str]:
             lines.append(head)
             line = line[len(head) :]
     return [*lines, line]
+
+
+def several(number: int, word: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def plain(line: Iterable[Span]) -> str:

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.events import Key
 from textual.widgets import Input, Static
 
 Answer = Callable[[str], Any]
@@ -43,7 +42,7 @@ class Ask(Horizontal):
     Ask Input:focus { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        # At once, so that a key right behind it is not taken for a part of the answer.
+        # At once: a key behind it must not become a part of the answer. The program gives keys out one at a time.
         Binding("enter", "submit", show=False, priority=True),
         Binding("escape", "cancel", show=False, priority=True),
         Binding("alt+enter", "other", show=False, priority=True),
@@ -80,20 +79,6 @@ class Ask(Horizontal):
     def asking(self) -> bool:
         """Whether a question is open."""
         return self.question is not NOTHING
-
-    def take(self, event: Key) -> bool:
-        """Write a key that was pressed before the line had the keys; returns whether it belongs here."""
-        if not self.asking:
-            return False
-        if event.key == "enter":
-            self.action_submit()
-        elif event.key == "escape":
-            self.action_cancel()
-        elif event.is_printable and event.character is not None:
-            self.query_one(Input).insert_text_at_cursor(event.character)
-        else:
-            return False
-        return True
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Pass on what is written so far."""

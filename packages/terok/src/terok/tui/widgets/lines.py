@@ -35,7 +35,7 @@ def strip_of(line: Line, styles: dict[str, Style], cells: int, *, cursor: bool =
     return Strip(segments, cells)
 
 
-class Lines(ScrollView, can_focus=True):
+class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     """Any number of lines, with or without a cursor."""
 
     DEFAULT_CSS = "Lines { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }"
