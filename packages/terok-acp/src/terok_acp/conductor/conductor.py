@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from terok_acp.conductor.abilities import Abilities, abilities, initialize_reply
+from terok_acp.conductor.abilities import Abilities, abilities
 from terok_acp.conductor.adapters import Adapters
 from terok_acp.conductor.asking import Asking, is_withdrawal
 from terok_acp.conductor.binding import Binding
 from terok_acp.conductor.catalog import SIGN_IN, Catalog
 from terok_acp.conductor.choices import Choices
 from terok_acp.conductor.delivery import Delivery
+from terok_acp.conductor.greeting import initialize_reply
 from terok_acp.conductor.host_questions import HostQuestion, HostQuestions
 from terok_acp.conductor.ports import Backends, Editors, Roster, Table, Transcripts
 from terok_acp.conductor.state import Core, Editor, Live, Settings

@@ -169,7 +169,7 @@ class Daemon:
         number = self._count
         wire = EditorWire(
             FROM_EDITOR,
-            on_frame=lambda frame, size: self._editor_said(number, frame, size),
+            on_frames=lambda frames, size: self._editor_said(number, frames, size),
             take=lambda most: self._conductor.take(number, most),
             on_end=lambda: self._editor_gone(number),
         )
@@ -189,9 +189,10 @@ class Daemon:
         if self._watch is not None:
             self._watch.decide(number, choice)
 
-    def _editor_said(self, number: int, frame: Frame | Violation, size: int) -> None:
+    def _editor_said(self, number: int, frames: list[Frame | Violation], size: int) -> None:
         with self._event():
-            self._conductor.editor_frame(number, frame, size)
+            for frame in frames:
+                self._conductor.editor_frame(number, frame, size)
 
     def _editor_gone(self, number: int) -> None:
         self._wires.pop(number, None)
@@ -202,9 +203,10 @@ class Daemon:
         with self._event():
             self._conductor.editor_gone(number)
 
-    def _adapter_said(self, number: int, frame: Frame | Violation, size: int) -> None:
+    def _adapter_said(self, number: int, frames: list[Frame | Violation], size: int) -> None:
         with self._event():
-            self._conductor.backend_frame(number, frame, size)
+            for frame in frames:
+                self._conductor.backend_frame(number, frame, size)
 
     def _adapter_gone(self, number: int, details: str) -> None:
         with self._event():
