@@ -138,8 +138,9 @@ class AgentRequest(LaunchRequest):
     `memory`, `cpus`, `gpus`, `runtime` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`)
     to open, `profiles` allowlists (None: the configured ones, or none beside a `policy` file), `budget` limits as
     `run_budget` reads them. With `ssh_scope` the container may sign with the SSH keys of that scope. `tools` are
-    programs with a token of their own, `subagents` Markdown files, `references` more repositories, only to read. `env`
-    holds variables for the container besides terok's own.
+    programs with a token of their own, `beside` agents that may be added while it runs (see `further_agent`),
+    `subagents` Markdown files, `references` more repositories, only to read. `env` holds variables for the container
+    besides terok's own.
     """
 
     agent: str
@@ -163,6 +164,7 @@ class AgentRequest(LaunchRequest):
     instructions: Instructions = None
     subagents: tuple[Path, ...] = field(default=(), metadata=_PATHS)
     tools: tuple[str, ...] = field(default=(), metadata=_WORDS)
+    beside: tuple[str, ...] = field(default=(), metadata=_WORDS)
     shared_dir: Path | None = field(default=None, metadata=_PATH)
     shared_mount: str = SHARED_MOUNT
     references: tuple[Reference, ...] = field(default=(), metadata={"convert": _references})
@@ -239,6 +241,7 @@ class RunOptions(LaunchOptions, ContainerOptions, total=False):
     instructions: Instructions
     subagents: Iterable[str | Path]
     tools: Iterable[str]
+    beside: Iterable[str]
     shared_dir: str | Path | None
     shared_mount: str
     references: Iterable[str | Sequence[str | None]]
@@ -305,6 +308,7 @@ class AgentRun:
     agent: Agent
     provider: Provider
     tools: tuple[Tool, ...]
+    beside: tuple[Agent, ...]
     frontend: Tool | None
     prompt: str | None
     model: str | None
@@ -320,4 +324,4 @@ class AgentRun:
     @property
     def installed(self) -> tuple[Installed, ...]:
         """Everything the image has to hold."""
-        return (self.agent, *self.tools, *([self.frontend] if self.frontend is not None else []))
+        return (self.agent, *self.beside, *self.tools, *([self.frontend] if self.frontend is not None else []))
