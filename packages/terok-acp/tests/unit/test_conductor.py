@@ -181,7 +181,7 @@ def test_sessions_outlive_the_daemon(world: World) -> None:
     world.restart()
     editor = world.editor()
     [entry] = editor.done("session/list", cwd="/home/me/project")["sessions"]
-    assert (entry["sessionId"], entry["title"]) == (key, "remember")
+    assert (entry["sessionId"], entry["title"], entry["updatedAt"][:4]) == (key, "remember", "2027")
     editor.done("session/load", sessionId=key, cwd="/home/me/project", mcpServers=[])
     assert editor.text(key) == "done"
     editor.prompt(key)

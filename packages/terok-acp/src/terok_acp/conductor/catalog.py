@@ -67,7 +67,7 @@ class Catalog:
         if came is None:
             return
         roots, passed = came
-        now = core.now
+        now = core.date
         row = SessionRow(
             key=new_session_key(),
             container=core.settings.container,
@@ -102,7 +102,9 @@ class Catalog:
         """Serve `session/list`, newest first."""
         params = params_of(frame)
         cwd, cursor = params.get("cwd"), params.get("cursor")
-        rows = list(self._core.table.rows(cwd if type(cwd) is str else None))
+        lives = self._core.lives
+        stored = self._core.table.rows(cwd if type(cwd) is str else None)
+        rows = [lives[row.key].row if row.key in lives else row for row in stored]
         start = int(cursor) if type(cursor) is str and cursor.isdecimal() and len(cursor) < 9 else 0
         page = rows[start : start + _PAGE]
         answer: Frame = {"sessions": [_listed(row) for row in page]}
@@ -154,7 +156,7 @@ class Catalog:
                 if type(name) is not str or live.running is not running:
                     failed({"code": INTERNAL_ERROR, "message": f"{live.row.agent} gave the new session no name"})
                     return
-                row = replace(live.row, key=new_session_key(), backend_id=name, created=core.now, updated=core.now)
+                row = replace(live.row, key=new_session_key(), backend_id=name, created=core.date, updated=core.date)
                 twin = Live(row, abilities, phase=Phase.BOUND, running=running, shown={**live.shown, **reply})
                 twin.servers, twin.directories = live.servers, live.directories
                 core.table.put(row)

@@ -120,7 +120,7 @@ class Daemon:
     def _event(self) -> Iterator[None]:
         """Let the conductor take an event: the time is told before, and what follows is written behind."""
         try:
-            self._conductor.tick(time.monotonic())
+            self._conductor.tick(time.monotonic(), time.time())
             yield
         except AcpError as error:
             self._complain(error)
