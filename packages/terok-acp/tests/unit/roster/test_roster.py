@@ -29,8 +29,8 @@ for line in sys.stdin:
     elif method == "session/new":
         say(method="session/update", params={"sessionId": "s", "update": {"sessionUpdate": "usage_update"}})
         say(id=99, method="fs/read_text_file", params={"sessionId": "s", "path": "/etc/passwd"})
-        models = {"type": "select", "id": "m", "category": "model", "currentValue": "b", "options": [
-            {"group": "g", "name": "G", "options": [{"value": "a", "name": "A"}]}, {"value": "b", "name": "B"}]}
+        models = {"type": "select", "id": "m", "name": "Model", "category": "model", "currentValue": "b", "options": [
+            {"group": name, "name": name, "options": [{"value": name, "name": name}]} for name in ("a", "b")]}
         say(id=frame["id"], result={"sessionId": "s", "configOptions": [models]})
     elif method:
         say(id=frame["id"], result={})
