@@ -74,6 +74,11 @@ class Conductor:
         return dict(self._core.counts + self._core.router.dropped)
 
     @property
+    def unused(self) -> bool:
+        """Whether nobody is connected and nothing runs."""
+        return not self._core.editors and not self._core.running
+
+    @property
     def next_time(self) -> float | None:
         """When `tick` has something to do."""
         return self._core.timers.next()
