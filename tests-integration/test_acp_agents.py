@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import acp_corpus
 import pytest
-from acp import RequestError
+from acp import RequestError, text_block
 from acp.schema import AllowedOutcome, ClientCapabilities, RequestPermissionResponse
 from acp.stdio import spawn_agent_process
 from support import BASE, Shell
 from terok.stub import Script, running_stub
+from terok_acp import ACPRoster, AdapterProcess
 from terok_acp.paths import socket_path
 from terok_executor import AgentRoster, AgentRunner
-from test_acp_box import Editor, prompt
+from terok_sandbox import PodmanRuntime
+from test_acp_box import Editor
 
 AGENTS = ("claude", "codex", "copilot", "gemini", "opencode", "pi", "vibe")
 PROVIDERS = ("anthropic", "google", "mistral", "openai", "openrouter")
@@ -28,6 +31,8 @@ COMMAND = "until [ -e /tmp/go-on ]; do sleep 0.05; done; echo made >>made-here"
 """A command that does not end before the test says so."""
 OFFERS_NO_TOOLS = {"codex"}
 """Its listed models get no tools from a provider that is not theirs."""
+NEVER_ASK = {"opencode", "pi"}
+"""As they are configured here."""
 
 
 class Watcher(Editor):
@@ -107,6 +112,14 @@ async def editing(workshop: Workshop) -> AsyncIterator[tuple[Watcher, Any]]:
         yield editor, agent
 
 
+async def prompt(agent: Any, key: str, text: str) -> str:
+    try:
+        return (await agent.prompt(session_id=key, prompt=[text_block(text)])).stop_reason
+    except RequestError as error:
+        error.add_note(f"{error.data}")
+        raise
+
+
 async def new(agent: Any, name: str) -> str:
     """Begin a session with an agent, by its first model."""
     session = await agent.new_session(cwd="/home/me/project", mcp_servers=[])
@@ -120,10 +133,8 @@ async def new(agent: Any, name: str) -> str:
 @pytest.mark.parametrize("name", [name for name in AGENTS if name not in OFFERS_NO_TOOLS])
 async def test_a_turn_is_cancelled_killed_and_done(name: str, workshop: Workshop) -> None:
     workshop.inside("rm", "-f", "/tmp/go-on", "/workspace/made-here")
-    acp = AgentRoster.load().agent(name).acp
-    assert acp is not None
     async with editing(workshop) as (editor, agent):
-        held = editor.asked if acp.asks_permission else editor.at_work
+        held = editor.at_work if name in NEVER_ASK else editor.asked
         key = await new(agent, name)
         turn = asyncio.ensure_future(prompt(agent, key, "Do it"))
         await asyncio.wait_for(held.wait(), 90)
@@ -159,4 +170,23 @@ async def test_four_agents_in_one_connection_and_none_left_behind(workshop: Work
     os.kill(daemon, signal.SIGKILL)
     while any(workshop.adapters().values()):
         await asyncio.sleep(0.1)
-    assert not workshop.inside("sh", "-c", "pgrep -af 'node|opencode|vibe|gemini' || true").strip()
+    assert not workshop.inside("sh", "-c", "pgrep -af '[n]ode|[o]pencode|[v]ibe|[g]emini' || true").strip()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", AGENTS)
+def test_adapters_say_what_is_recorded(name: str, workshop: Workshop) -> None:
+    """What an adapter begins with, and the kinds of all else it says, are those that other tests take as given."""
+    workshop.inside("touch", "/tmp/go-on")
+    roster = ACPRoster(workshop.name)
+    roster.equip(name)
+    (spec,) = [spec for spec in roster.agents() if spec.agent == name]
+    process = AdapterProcess(spec, workshop.name, PodmanRuntime())
+    kept = acp_corpus.redacted(acp_corpus.converse(process, spec.quirks.default_mode))
+    if os.environ.get("TEROK_RECORD_ACP"):
+        acp_corpus.store(name, kept)
+    said, recorded = acp_corpus.shapes(kept), acp_corpus.shapes(acp_corpus.load(name))
+    for kind in ("answer to initialize", "answer to session/new"):
+        assert said[kind] == recorded[kind], kind
+    assert set(said) <= set(recorded) | {"update usage_update", "update session_info_update"}
+    assert kept[-1]["frame"]["result"]["stopReason"] in ("cancelled", "end_turn")
