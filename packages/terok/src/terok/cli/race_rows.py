@@ -84,11 +84,17 @@ def _cells(one: Standing, best: Mapping[Column, tuple[int, ...]], short: Mapping
         f"{one.agent}:{one.model}" if one.model else one.agent,
         _state(one),
         _CHECKS.get(one.check.word, one.check.word),
-        marked("cost", "?" if one.cost is None else f"${one.cost:.4f}"),
+        marked("cost", _cost(one)),
         marked("seconds", "-" if one.seconds is None else _time(one.seconds)),
         marked("size", _size(one)),
         marked("findings", "-" if one.findings is None else str(one.findings)),
     )
+
+
+def _cost(one: Standing) -> str:
+    if one.cost is None:
+        return "?" if one.seconds is not None else "-"
+    return f"${one.cost:.4f}"
 
 
 def _state(one: Standing) -> str:
