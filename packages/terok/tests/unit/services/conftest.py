@@ -141,7 +141,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "engine").mkdir()
     monkeypatch.setenv("TEROK_ROOT", str(root))
     monkeypatch.delenv("TEROK_EXECUTOR_STATE_DIR", raising=False)
-    monkeypatch.setattr(Tasks, "wake_controller", lambda self: None)
+    monkeypatch.setattr("terok.services.tasks_base.TaskBase.wake_controller", lambda self: None)
     make_project(root, "web")
     return root
 
