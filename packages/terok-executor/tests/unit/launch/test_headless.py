@@ -919,7 +919,9 @@ def test_no_variable_that_a_container_is_given_can_be_overwritten(host: Host) ->
 
 
 def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_configuration(host: Host) -> None:
-    configured = replace(host.config.budget, task=Limits(tokens=5, requests=7), project=Limits(cost_usd=9.0))
+    configured = replace(
+        host.config.budget, task=Limits(tokens=5, requests=7), project=Limits(cost_usd=9.0), day=Limits(cost_usd=20)
+    )
     host.runner.sandbox.config = replace(host.config, budget=configured)
     host.runner.start(host.request(budget=("cost=2.5", "tokens=100"), ssh_scope="work"))
     vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]
@@ -928,7 +930,7 @@ def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_co
     assert "sandbox ssh add work" in said
     limits = vault["usage"]["task_limits"]
     assert (limits["cost_usd"], limits["tokens"], limits["requests"]) == (2.5, 100, 7)
-    assert vault["usage"]["project_limits"]["cost_usd"] == 9.0
+    assert vault["usage"]["project_limits"]["cost_usd"] == 9.0 and vault["usage"]["day_limits"]["cost_usd"] == 20
     host.runner.remove("task-1")
     host.runner.start(host.request())
     vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]

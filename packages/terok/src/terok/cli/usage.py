@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -58,7 +56,7 @@ def _lines(spending: Spending) -> Iterator[str]:
     if not spending.rows:
         yield "nothing was used"
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = _columns() if sys.stdout.isatty() else None
     everything = spending.total
     shares = ["", *(_share(one, everything) for one in spending.rows), ""]
     rows = [_cells(one, share) for one, share in zip((*spending.rows, everything), shares[1:], strict=True)]
@@ -91,11 +89,23 @@ def _share(one: Sum, everything: Sum) -> float | str:
     return one.tokens / everything.tokens if everything.tokens else ""
 
 
+def _columns() -> int:
+    """Return the width of the terminal; `shutil` says it too, and takes as long to import as all the rest."""
+    if (said := os.environ.get("COLUMNS", "")).isdecimal() and int(said):
+        return int(said)
+    try:
+        return os.get_terminal_size().columns or 80
+    except OSError:
+        return 80
+
+
 def _plain() -> bool:
     return os.environ.get("TERM") == "dumb" or "utf" not in (sys.stdout.encoding or "").lower()
 
 
 def _write_csv(spending: Spending) -> None:
+    import csv  # a table is made without it
+
     writer = csv.writer(sys.stdout)
     writer.writerow([spending.by, *_COLUMNS])
     for one in spending.rows:

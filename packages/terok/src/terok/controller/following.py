@@ -14,7 +14,8 @@ from terok_util import TerokError
 from terok.controller.observing import cost_of, facts_of, landed
 from terok.errors import UnknownTask
 from terok.model.facts import Clearance, Process, Silence
-from terok.model.money import NEARLY, today
+from terok.model.money import NEARLY
+from terok.model.span import today
 
 if TYPE_CHECKING:
     from terok.integrations.sandbox import Activity, BudgetFact, Sandbox

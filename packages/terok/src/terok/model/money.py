@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from terok_util import UsageError
+from terok_util import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,8 +19,6 @@ COUNTS: Final = (
     *("retries", "aborted", "failed", "estimated"),
 )
 """Numbers of which a sum has the sum."""
-_AGE: Final = re.compile(r"([0-9]{1,6})([mhdw])")
-_SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class Used(NamedTuple):
@@ -47,8 +42,13 @@ class Used(NamedTuple):
     failed: int = 0
     estimated: int = 0
 
+    @property
+    def tokens(self) -> int:
+        """All tokens together."""
+        return self.input + self.output + self.cache_read + self.cache_write
 
-@dataclass(slots=True)
+
+@lean_dataclass(frozen=True, slots=True)
 class Sum:
     """The use of one group.
 
@@ -92,26 +92,25 @@ class Sum:
 
 def summarize(rows: Iterable[Used], by: By = "task") -> list[Sum]:
     """Return a sum for each name, the dearest first, days in their order."""
-    sums: dict[str, Sum] = {}
-    nano: dict[str, int] = {}
+    groups: dict[str, list[Used]] = {}
     for row in rows:
-        one = sums.setdefault(row.name, Sum(row.name))
-        for name in COUNTS:
-            setattr(one, name, getattr(one, name) + getattr(row, name))
-        tokens = row.input + row.output + row.cache_read + row.cache_write
-        one.tokens += tokens
-        if row.plan:
-            one.plan_requests += row.requests
-            one.plan_tokens += tokens
-        elif row.priced:
-            nano[row.name] = nano.get(row.name, 0) + row.nano
-        else:
-            one.cost_usd = None
-    for name, one in sums.items():
-        one.at_least_usd = round(nano.get(name, 0) / NANO, 6)
-        one.cost_usd = None if one.cost_usd is None else one.at_least_usd
+        groups.setdefault(row.name, []).append(row)
     order: Callable[[Sum], Any] = (lambda one: one.name) if by == "day" else _dearest
-    return sorted(sums.values(), key=order)
+    return sorted((_sum(name, group) for name, group in groups.items()), key=order)
+
+
+def _sum(name: str, rows: list[Used]) -> Sum:
+    plan, metered = [row for row in rows if row.plan], [row for row in rows if not row.plan]
+    known = round(sum(row.nano for row in metered if row.priced) / NANO, 6)
+    return Sum(
+        name=name,
+        **{kind: sum(getattr(row, kind) for row in rows) for kind in COUNTS},
+        tokens=sum(row.tokens for row in rows),
+        cost_usd=known if all(row.priced for row in metered) else None,
+        at_least_usd=known,
+        plan_requests=sum(row.requests for row in plan),
+        plan_tokens=sum(row.tokens for row in plan),
+    )
 
 
 def total(rows: Iterable[Used]) -> Sum:
@@ -120,46 +119,11 @@ def total(rows: Iterable[Used]) -> Sum:
     return found[0] if found else Sum("total")
 
 
-def hours_between(since: str | None, until: str | None, now: float) -> tuple[str, str]:
-    """Return the first hour and the one after the last, as journals write times, of a span; UsageError for a wrong one.
-
-    Use is kept by the hour: one that has only begun counts whole.
-    """
-    first = "" if since is None else parse_time(since, now)[:13]
-    if until is None:
-        return first, "~"
-    last = parse_time(until, now)
-    return first, last[:13] if last[13:] == _FULL_HOUR else last[:13] + "~"
-
-
 def amount(limit: str, used: float, most: float) -> str:
     """Return how much of a limit is used, in the words of a person."""
     if limit == "cost_usd":
         return f"${used:.2f} of ${most:.2f}"
     return f"{used:,.0f} of {most:,.0f} {'seconds' if limit == 'wall_seconds' else limit}"
-
-
-def today(at: float) -> str:
-    """Return the day (UTC) of a time, as budgets and journals have it."""
-    return datetime.fromtimestamp(at, UTC).date().isoformat()
-
-
-def parse_time(text: str, now: float) -> str:
-    """Return when a span such as `24h` or `7d` began, or a date or time, as journals write times; else UsageError."""
-    if match := _AGE.fullmatch(text):
-        return _written(datetime.fromtimestamp(max(0.0, now - int(match[1]) * _SECONDS[match[2]]), UTC))
-    try:
-        moment = datetime.fromisoformat(text)
-        return _written((moment if moment.tzinfo is not None else moment.astimezone()).astimezone(UTC))
-    except (ValueError, OverflowError):
-        raise UsageError(f"not a time: {text[:40]!r}", hint="write 90m, 24h, 7d, 2w or 2026-01-31") from None
-
-
-def _written(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-_FULL_HOUR: Final = ":00:00.000Z"
 
 
 def _dearest(one: Sum) -> tuple[bool, float, int, str]:

@@ -10,7 +10,7 @@ from terok_util import FileError
 
 from terok.errors import StoreError
 from terok.integrations.sandbox import SandboxConfig
-from terok.model.money import hours_between, summarize, total
+from terok.model.money import summarize, total
 from terok.store.connection import empty
 from terok.store.reading import Reading
 from terok.store.spending import refresh, used
@@ -46,7 +46,11 @@ class Usage:
         task: Task | None = None,
     ) -> Spending:
         """Return the use between two times, of one task if it is given; UsageError for a time that is none."""
-        first, last = hours_between(since, until, now)
+        first, last = "", "~"
+        if since is not None or until is not None:
+            from terok.model.span import hours_between  # most looks are at everything
+
+            first, last = hours_between(since, until, now)
         rows = list(used(self._current(), by, first, last, None if task is None else task.container))
         return Spending(by, summarize(rows, by), total(rows))
 

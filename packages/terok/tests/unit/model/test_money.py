@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok.model.bars import EIGHTHS, LONGEST, bar, fitting, percent
-from terok.model.money import Sum, Used, hours_between, parse_time, summarize, total
+from terok.model.money import Sum, Used, summarize, total
+from terok.model.span import hours_between, parse_time
 from terok_util import UsageError
 
 

@@ -77,6 +77,12 @@ def test_a_journal_that_has_grown_is_put_together(tmp_path: Path, monkeypatch: p
     assert shown(path) == Totals(2000, 1999 * 7 + 10, 1999 * 50, 1999 * 7 + 100)
     it.append(settled(0))
     assert shown(path) == Totals(2000, 2000 * 7, 2000 * 50, 2000 * 7)
+    assert any("id" in row for row in read_rows(path)), "the newer half stays as it is"
+    UsageJournal(path, "").put_together()
+    assert shown(path) == Totals(2000, 2000 * 7, 2000 * 50, 2000 * 7) and len(list(read_rows(path))) <= 6
+    it.append(settled(1))
+    assert len(list(read_rows(path))) <= 7, "who had the file open goes on in the new one"
+    UsageJournal(path.with_name("missing.jsonl"), "").put_together()
 
 
 def test_invented_names_of_models_do_not_make_it_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -324,6 +324,8 @@ def test_what_a_price_depends_on() -> None:
 
 
 def test_own_prices(tmp_path: Path, wiring: UsageWiring) -> None:
+    with pytest.raises(VaultError, match="no such file of prices"):
+        load_prices(tmp_path / "prices.json", required=True)
     own = tmp_path / "prices.json"
     own.write_text('{"models": {"gpt-5": {"input": 1, "output": 2}}}')
     assert load_prices(own).cost(Usage("gpt-5", 1, 1, 1)) == (4000, True)
