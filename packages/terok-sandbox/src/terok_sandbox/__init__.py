@@ -55,7 +55,7 @@ with lazy_imports(globals()):
     from terok_sandbox.gate.new_work import NewWork as NewWork
     from terok_sandbox.gate.pushes import findings_sarif as findings_sarif
     from terok_sandbox.gate.review import ReviewedBranch as ReviewedBranch
-    from terok_sandbox.gate.review_handlers import page_text as page_text
+    from terok_sandbox.gate.review_handlers import page_lines as page_lines
     from terok_sandbox.gate.review_handlers import review_document as review_document
     from terok_sandbox.gate.review_handlers import write_sarif as write_sarif
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace

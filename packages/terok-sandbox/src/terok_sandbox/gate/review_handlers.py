@@ -6,9 +6,12 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError, show
 from terok_util.text import safe_text
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from terok_sandbox.gate.inspect.report import Report
     from terok_sandbox.gate.new_work import NewWork
     from terok_sandbox.gate.review import ReviewedBranch
+
+_PAGED: Final = 21
+"""Lines from which on a pager is used."""
+_AT_ONCE: Final = 500
 
 
 def review(
@@ -41,7 +48,7 @@ def review(
     if as_json:
         show(review_document(seen), as_json, "")
     else:
-        page_text(_text(scope, seen))
+        page_lines(_text(scope, seen).split("\n"))
     record_review(mirror, branch, seen)
     return 0
 
@@ -165,17 +172,33 @@ def write_sarif(path: Path, report: Report) -> None:
     atomic_write(path.absolute(), json.dumps(to_sarif(report, version=VERSION), indent=1) + "\n")
 
 
-def page_text(text: str) -> None:
-    """Print the text, through the person's pager when that is a terminal. It is safe to print as it is."""
+def page_lines(lines: Iterable[str]) -> None:
+    """Print lines as they come, through the person's pager if they are many and this is a terminal.
+
+    They are safe to print as they are.
+    """
     from terok_util import process
 
+    rest = iter(lines)
+    first = list(islice(rest, _PAGED))
     pager = shlex.split(os.environ.get("PAGER") or "less")
-    if sys.stdout.isatty() and text.count("\n") > 20 and pager:
+    if sys.stdout.isatty() and len(first) == _PAGED and pager:
         try:
             child = process.spawn(pager, stdin=process.PIPE, env={"LESS": "-FRX", **os.environ, "LESSSECURE": "1"})
         except process.ProcessError:
             pass
         else:
-            child.communicate(text.encode())
+            assert child.stdin is not None
+            with suppress(BrokenPipeError), child.stdin as stream:  # the person has seen enough
+                stream.writelines(text.encode() for text in _pages(first, rest))
+            child.wait()
             return
-    sys.stdout.write(text + "\n")
+    sys.stdout.writelines(_pages(first, rest))
+
+
+def _pages(first: list[str], rest: Iterator[str]) -> Iterator[str]:
+    """Yield lines many at a time, so that an unbuffered stream is not written to for each."""
+    lines = first
+    while lines:
+        yield "\n".join([*lines, ""])
+        lines = list(islice(rest, _AT_ONCE))

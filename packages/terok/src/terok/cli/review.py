@@ -42,22 +42,23 @@ def review(
         _refuse_without_task(chosen, since_last=since_last, files=files, sarif=sarif)
         with TaskBase(create=False) as tasks:
             return _list(tasks, Gates(tasks), project, as_json=as_json)
+    if chosen:
+        from terok.cli.review_actions import act
+
+        return act(what, branch, project, chosen, timeout=action["timeout"], as_json=as_json)
     from terok.cli.review_show import show_look, write_sarif
-    from terok.services import Reviews, Tasks  # a list starts without them
+    from terok.services.review_look import look_at, record_look
 
-    with Tasks(create=bool(chosen)) as service:
-        reviews = Reviews(service)
-        work = reviews.find(what, branch=branch, project=project)
-        if chosen:
-            from terok.cli.review_actions import act
-
-            return act(reviews, work, what, chosen, timeout=action["timeout"], as_json=as_json)
+    with TaskBase(create=False) as tasks:  # a look starts sooner without all that can be done to tasks
+        gates = Gates(tasks)
+        work = gates.find(what, branch=branch, project=project)
+        gate = gates.open(work.scope)
         with _hints_named(work, what):
-            look = reviews.look(work, since_last=since_last, ignore_space=ignore_space, paths=files or ())
+            look = look_at(tasks.store, gate, work, since_last=since_last, ignore_space=ignore_space, paths=files or ())
             if sarif is not None:
                 write_sarif(Path(sarif), look.seen.report)
             show_look(look, what, as_json=as_json, files=files, split=split, words=words, syntax=syntax)
-            reviews.looked(look)
+            record_look(tasks.store, gate, look)
     if work.others and not as_json:
         print(f"also of this task: {', '.join(map(safe_text, work.others))}", file=sys.stderr)
     return 0

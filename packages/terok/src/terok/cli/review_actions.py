@@ -8,16 +8,25 @@ from terok_util import UsageError, safe_text, show
 
 from terok.cli.review_rows import check_row, comment_row, said
 from terok.cli.task_options import read_text
+from terok.services import Reviews, Tasks
 
 if TYPE_CHECKING:
     from terok.services.gates import Work
-    from terok.services.reviews import Reviews
 
 _DEFAULT_SECONDS = 1800
 
 
-def act(reviews: Reviews, work: Work, what: str, chosen: dict[str, Any], *, timeout: int | None, as_json: bool) -> int:
+def act(
+    what: str, branch: str | None, project: str | None, chosen: dict[str, Any], *, timeout: int | None, as_json: bool
+) -> int:
     """Do the one thing that is asked for; returns the exit code."""
+    with Tasks() as tasks:
+        reviews = Reviews(tasks)
+        work = reviews.find(what, branch=branch, project=project)
+        return _act(reviews, work, what, chosen, timeout=timeout, as_json=as_json)
+
+
+def _act(reviews: Reviews, work: Work, what: str, chosen: dict[str, Any], *, timeout: int | None, as_json: bool) -> int:
     ((name, value),) = chosen.items()
     if name == "comment":
         return _comment(reviews, work, what, value, as_json=as_json)

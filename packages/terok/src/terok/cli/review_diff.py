@@ -67,9 +67,9 @@ def heading(file: FileDiff) -> str:
     return f"{name} ({', '.join(notes)})" if notes else name
 
 
-def file_lines(file: FileDiff, hunks: Iterable[Hunk], style: Style, remarks: Remarks) -> Iterator[str]:
+def file_lines(file: FileDiff, style: Style, remarks: Remarks) -> Iterator[str]:
     """Yield the hunks of a file, each remark below its line."""
-    for hunk in hunks:
+    for hunk in file.hunks():
         head = safe_text(hunk.heading, limit=120)
         yield style.paint(f"@@ {hunk.old} {hunk.new} @@{f' {head}' if head else ''}", CYAN)
         texts = _texts(file, hunk, style)

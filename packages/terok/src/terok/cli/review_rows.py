@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import safe_text
 
-from terok.model.hunks import counts
-
 if TYPE_CHECKING:
     from terok.model.anchors import Place
     from terok.model.hunks import FileDiff
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 def file_row(file: FileDiff, viewed: frozenset[tuple[str, str]]) -> dict[str, Any]:
     """Return one changed file."""
-    added, deleted = counts(file.hunks())
+    added, deleted = file.counts()
     return {
         "status": file.status,
         "path": safe_text(file.path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import UsageError, safe_text, show
@@ -11,9 +12,8 @@ from terok_util import UsageError, safe_text, show
 from terok.cli.review_diff import BOLD, Style, file_lines, gathered, heading, painter
 from terok.cli.review_rows import check_row, comment_row, file_row, said
 from terok.cli.task_rows import age
-from terok.integrations.sandbox import page_text
+from terok.integrations.sandbox import page_lines
 from terok.integrations.sandbox import write_sarif as write_sarif
-from terok.model.hunks import counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def show_look(
         from terok.cli.review_syntax import highlighter
 
         style = style._replace(syntax=highlighter())
-    page_text("\n".join((*_head(look, what), *_files(look, chosen, style, named=bool(files)))))
+    page_lines(chain(_head(look, what), _files(look, chosen, style, named=bool(files))))
 
 
 def _document(look: Look, chosen: list[FileDiff]) -> dict[str, Any]:
@@ -125,14 +125,13 @@ def _standing(look: Look, what: str) -> Iterator[str]:
 
 def _files(look: Look, chosen: list[FileDiff], style: Style, *, named: bool) -> Iterator[str]:
     yield ""
-    hunks = [file.hunks() for file in chosen]
     width = max((len(heading(file)) for file in chosen), default=0)
-    for file, parts in zip(chosen, hunks, strict=True):
-        added, deleted = counts(parts)
+    for file in chosen:
+        added, deleted = file.counts()
         mark = "  viewed" if (file.path, file.new_blob) in look.viewed else ""
         yield f" {file.status}  {heading(file):{min(width, 100)}}  +{added} -{deleted}{mark}"
     remarks = gathered(_remarks(look))
-    for file, parts in zip(chosen, hunks, strict=True):
+    for file in chosen:
         yield from ("", style.paint(f"=== {heading(file)}", BOLD))
         whole = remarks.get(file.path, {})
         yield from (f"{'':12}| {text}" for text in whole.get(("file", 0), ()))
@@ -141,7 +140,7 @@ def _files(look: Look, chosen: list[FileDiff], style: Style, *, named: bool) -> 
         elif file.patch is None and not look.changes.whole:
             yield "the patch is too large to be shown at once: name this file with --file"
         else:
-            yield from file_lines(file, parts, style, whole)
+            yield from file_lines(file, style, whole)
 
 
 def _remarks(look: Look) -> Iterator[tuple[str, str, int, str]]:

@@ -53,7 +53,7 @@ with lazy_imports(globals()):
     from terok_sandbox import lock_down as lock_down
     from terok_sandbox import mirror_path as mirror_path
     from terok_sandbox import open_vault as open_vault
-    from terok_sandbox import page_text as page_text
+    from terok_sandbox import page_lines as page_lines
     from terok_sandbox import policy_tiers as policy_tiers
     from terok_sandbox import profile_path as profile_path
     from terok_sandbox import project_dir as project_dir

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def side_by_side(hunk: Hunk) -> Iterator[Pair]:
 
 def changed_words(old: str, new: str) -> Changed | None:
     """Return what differs between two lines; None if they have too little in common for that to say anything."""
+    from difflib import SequenceMatcher  # a review without words starts sooner without
+
     before, after = _WORD.findall(old), _WORD.findall(new)
     if max(len(before), len(after)) > _MOST_WORDS:
         return None

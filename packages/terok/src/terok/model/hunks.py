@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from terok.errors import MalformedDiff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 LONGEST: Final = 4000
 """Bytes of a line that are kept."""
@@ -91,6 +91,15 @@ class FileDiff:
         """Whether it is another repository's commit rather than a file."""
         return "160000" in (self.old_mode, self.new_mode)
 
+    def counts(self) -> tuple[int, int]:
+        """Return how many lines are added and deleted, without reading them."""
+        added = deleted = 0
+        for part in (self.patch or b"").split(b"\n" + _SECTION):
+            lines = part.partition(b"\n@@ ")[2]
+            added += lines.count(b"\n+")
+            deleted += lines.count(b"\n-")
+        return added, deleted
+
     def hunks(self) -> tuple[Hunk, ...]:
         """Return its lines; MalformedDiff if they are not a patch."""
         return tuple(_hunks(self.patch or b""))
@@ -119,12 +128,6 @@ def parse_diff(data: bytes) -> tuple[FileDiff, ...]:
     if at != len(parts):
         raise MalformedDiff("git's patch has a file that its list lacks")
     return tuple(files)
-
-
-def counts(hunks: Iterable[Hunk]) -> tuple[int, int]:
-    """Return how many lines are added and deleted."""
-    kinds = [line.kind for hunk in hunks for line in hunk.lines]
-    return kinds.count("+"), kinds.count("-")
 
 
 def unquote(name: bytes) -> str:

@@ -11,7 +11,7 @@ from terok.integrations.sandbox import review_document, run_git
 from terok.services.review_comments import Placed, Reviewed, place_comments
 from terok.services.review_diffs import Changes, read_changes
 from terok.services.review_rounds import Since, changes_since, last_round
-from terok.store.reviewing import check_runs, viewed
+from terok.store.reviewing import add_round, check_runs, viewed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,6 +105,14 @@ def look_at(
         tuple(check_runs(store, work.task)) if work.task else (),
         moved_upstream(gate, seen, own),
     )
+
+
+def record_look(store: Store, gate: GitGate, look: Look) -> None:
+    """Record that a person was shown a branch: a promotion goes on from here, and so does the next round."""
+    work, reviewed = look.work, look.reviewed
+    gate.record(work.branch, look.seen)
+    with store.write() as writer:
+        add_round(writer, work.task, work.scope, work.branch, reviewed.tip, reviewed.base)
 
 
 def moved_upstream(gate: GitGate, seen: ReviewedBranch, own: Changes) -> Moved | None:

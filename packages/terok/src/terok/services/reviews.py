@@ -10,7 +10,7 @@ from terok.services.promotions import Promotions
 from terok.services.review_checks import CHECK_SECONDS, run_check
 from terok.services.review_comments import Placed, Reviewed, place_comments, write_comment
 from terok.services.review_diffs import has_commit, read_changes
-from terok.services.review_look import EMPTY_TREES, look_at
+from terok.services.review_look import EMPTY_TREES, look_at, record_look
 from terok.store.reviewing import add_round, comments, mark_viewed, resolve_comment, rounds
 
 if TYPE_CHECKING:
@@ -32,11 +32,8 @@ class Reviews(Promotions):
         return look_at(self._store, gate, work, since_last=since_last, ignore_space=ignore_space, paths=paths)
 
     def looked(self, look: Look) -> None:
-        """Record that a person was shown a branch: a promotion goes on from here, and so does the next round."""
-        work, reviewed = look.work, look.reviewed
-        self.open(work.scope).record(work.branch, look.seen)
-        with self._store.write() as writer:
-            add_round(writer, work.task, work.scope, work.branch, reviewed.tip, reviewed.base)
+        """Record that a person was shown a branch, as `record_look` does."""
+        record_look(self._store, self.open(look.work.scope), look)
 
     def comment(self, work: Work, where: str, text: str) -> int:
         """Write a comment on a branch as it was shown last, and return its number; UsageError for a place not there.

@@ -86,6 +86,8 @@ def test_git_s_own_diff_is_read_back(
     changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
     assert {spelled[file.path] for file in files} | {spelled[file.old_path] for file in files} == changed
     for file in files:
+        kinds = [line.kind for hunk in file.hunks() for line in hunk.lines]
+        assert file.counts() == (kinds.count("+"), kinds.count("-"))
         name, was = spelled[file.path], spelled[file.old_path]
         if "-w" in flags or file.binary or file.status == "T" or file.status == "D":
             continue
