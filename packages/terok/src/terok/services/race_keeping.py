@@ -23,7 +23,7 @@ def carry_out(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     _set(tasks, details, kept=True)
     for part in parts(tasks, details):
         task = tasks.store.task(part["task"])
-        if task.trashed is not None:
+        if task.trashed is not None or task.desired == "trashed":
             continue
         if task.ended is None or task.process == "up" or any(row.task == task.id for row in tasks.store.queue()):
             tasks.stop(task, by="the choice of another attempt")
