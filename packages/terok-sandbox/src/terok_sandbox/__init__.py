@@ -15,6 +15,8 @@ with lazy_imports(globals()):
     from terok_sandbox.audit_chain import AuditEnd as AuditEnd
     from terok_sandbox.audit_chain import read_audit_end as read_audit_end
     from terok_sandbox.audit_chain import verify_audit as verify_audit
+    from terok_sandbox.clearance.answering import answer_request as answer_request
+    from terok_sandbox.clearance.answering import waiting_requests as waiting_requests
     from terok_sandbox.clearance.autostart import install_autostart as install_autostart
     from terok_sandbox.clearance.autostart import remove_autostart as remove_autostart
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
@@ -22,6 +24,7 @@ with lazy_imports(globals()):
     from terok_sandbox.clearance.desktop import DesktopUnavailable as DesktopUnavailable
     from terok_sandbox.clearance.events import ClearanceEvent as ClearanceEvent
     from terok_sandbox.clearance.hub import ClearanceHub as ClearanceHub
+    from terok_sandbox.clearance.model import ClearanceRequest as ClearanceRequest
     from terok_sandbox.clearance.model import Verdict as Verdict
     from terok_sandbox.cli.tree import COMMANDS as COMMANDS
     from terok_sandbox.config.model import SandboxConfig as SandboxConfig

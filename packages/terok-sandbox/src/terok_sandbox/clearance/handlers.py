@@ -9,13 +9,13 @@ from contextlib import suppress
 
 from terok_util.commands.output import show
 
+from terok_sandbox.clearance.answering import answer_request
 from terok_sandbox.clearance.client import MultiSocketSubscriber
-from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
+from terok_sandbox.clearance.errors import HubUnavailable
 from terok_sandbox.clearance.model import Action, Duration, Verdict
 from terok_sandbox.clearance.present import details, headline
-from terok_sandbox.clearance.project import remember_decision
 from terok_sandbox.clearance.terminal import HELP, run_terminal, write_line
-from terok_sandbox.clearance.waiting import decide_request, gateway_sockets
+from terok_sandbox.clearance.waiting import gateway_sockets
 from terok_sandbox.clearance.waiting import list_waiting as find_waiting
 from terok_sandbox.config import SandboxConfig
 
@@ -78,12 +78,6 @@ def _verdict(action: Action, once: bool, minutes: int | None, task: bool, projec
 
 
 def _decide(request_id: str, verdict: Verdict) -> None:
-    config = SandboxConfig.load()
-    matching = [waiting for waiting in find_waiting(gateway_sockets(config)) if waiting.id == request_id]
-    if len(matching) != 1:
-        raise UnknownRequest(f"no request {request_id!r} waits", hint="see `terok-sandbox clearance list`")
-    (request,) = matching
-    decide_request(config.gateway_socket(request.container), request.id, str(request.target), verdict)
-    remember_decision(config, request, verdict)
+    request = answer_request(SandboxConfig.load(), request_id, verdict)
     past = {"allow": "allowed", "deny": "denied"}[verdict.action]
     write_line(f"{past} {verdict.span}: {request.container}: {request.target}")

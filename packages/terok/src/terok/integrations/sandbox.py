@@ -12,6 +12,7 @@ with lazy_imports(globals()):
     from terok_sandbox import AuditLog as AuditLog
     from terok_sandbox import Budget as Budget
     from terok_sandbox import BudgetFact as BudgetFact
+    from terok_sandbox import ClearanceRequest as ClearanceRequest
     from terok_sandbox import ContainerState as ContainerState
     from terok_sandbox import ContainerSummary as ContainerSummary
     from terok_sandbox import Desktop as Desktop
@@ -31,6 +32,8 @@ with lazy_imports(globals()):
     from terok_sandbox import SandboxRow as SandboxRow
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import SSHManager as SSHManager
+    from terok_sandbox import Verdict as Verdict
+    from terok_sandbox import answer_request as answer_request
     from terok_sandbox import at_most as at_most
     from terok_sandbox import audit_logs as audit_logs
     from terok_sandbox import close_off as close_off
@@ -71,4 +74,5 @@ with lazy_imports(globals()):
     from terok_sandbox import scope_for as scope_for
     from terok_sandbox import state_checks as state_checks
     from terok_sandbox import verify_audit as verify_audit
+    from terok_sandbox import waiting_requests as waiting_requests
     from terok_sandbox import write_sarif as write_sarif

@@ -21,6 +21,16 @@ class QuietDriver(LinuxDriver):
 
     _ends: tuple[int, int] | None = None
 
+    def start_application_mode(self) -> None:
+        """Take the terminal, and have it remember the title of its window."""
+        super().start_application_mode()
+        self.write("\x1b[22;2t")
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back with the title that it had."""
+        self.write("\x1b[23;2t")
+        super().stop_application_mode()
+
     def disable_input(self) -> None:
         """Stop reading; wakes the thread that does."""
         if self._ends is not None:

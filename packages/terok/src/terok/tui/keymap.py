@@ -37,8 +37,8 @@ class Action(NamedTuple):
 
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
-    LISTS: frozenset(("inbox", "task", "output", "help")),
-    TASKS: frozenset(("inbox", "task")),
+    LISTS: frozenset(("inbox", "task", "review", "clearance", "output", "help")),
+    TASKS: frozenset(("inbox", "task", "review")),
     OUTPUTS: frozenset(("task", "output")),
 }
 """The screens of each kind; a new screen is added to the kinds whose actions it has."""
@@ -75,11 +75,29 @@ ACTIONS: Final = (
     Action("mark", "m", "mark", "mark the task, for an action on several", "inbox"),
     Action("mark_all", "M", "mark all", "mark everything that is shown, or nothing", "inbox"),
     Action("filter", "slash", "filter", "show only the tasks that meet a filter", "inbox", "task list", 55),
+    Action("next_file", "right_curly_bracket", "next file", "go to the next file", "review", "", 12),
+    Action("previous_file", "left_curly_bracket", "file before", "go to the file before", "review"),
+    Action("comment", "c", "comment", "comment on the line, the file or everything", "review", "review", 10),
+    Action("viewed", "V", "viewed", "mark the file as viewed while it stays as it is", "review", "review", 14),
+    Action("since", "i", "since last", "show only what is new since it was looked at", "review", "review", 16),
+    Action("spaces", "W", "spaces", "leave out changes of white space only", "review", "review"),
+    Action("check", "K", "check", "run a command on the reviewed commit", "review", "review", 18),
     Action("search", "slash", "search", "look for text in the output", OUTPUTS, "", 40),
     Action("next_match", "full_stop", "next match", "go to the next place with the text", OUTPUTS, ""),
     Action("previous_match", "comma", "previous match", "go to the place before with the text", OUTPUTS),
     Action("follow", "f", "follow", "stay at the end of the output, or no longer", OUTPUTS, "", 45),
     Action("raw", "b", "raw", "show the output byte for byte, or as a transcript", "task"),
+    Action(
+        "allow",
+        "a",
+        "allow",
+        "allow the destination, for as long as you say",
+        "clearance",
+        "sandbox clearance allow",
+        10,
+    ),
+    Action("deny", "D", "deny", "deny it; the agent reads why", "clearance", "sandbox clearance deny", 12),
+    Action("clearance", "C", "clearance", "show what tasks want to reach", EVERYWHERE, "sandbox clearance list"),
     Action("new", "n", "new", "start a task", EVERYWHERE, "task run", 50),
     Action(
         "undo", "u", "undo", "take back the last thing that was deleted, archived or rejected", EVERYWHERE, "undo", 60
@@ -98,6 +116,8 @@ NAMES: Final = tuple(action.name for action in ACTIONS)
 _SIGNS: Final = {
     "right_square_bracket": "]",
     "left_square_bracket": "[",
+    "right_curly_bracket": "}",
+    "left_curly_bracket": "{",
     "slash": "/",
     "colon": ":",
     "dollar_sign": "$",

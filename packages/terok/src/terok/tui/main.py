@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,7 @@ def run() -> int:
 
     settings = load_settings().tui
     app = TerokApp(kept_place(), bound(settings.keys), theme=settings.theme, driver=QuietDriver)
+    gc.freeze()  # what was imported stays: to search it for garbage would hold the keys up
     words = app.run()
     keep_place(app.place)
     if words:

@@ -19,6 +19,8 @@ class Page(NamedTuple):
 PAGES: Final = (
     Page("inbox", "terok.tui.screens.inbox:InboxScreen", ""),
     Page("task", "terok.tui.screens.task:TaskScreen", "open"),
+    Page("review", "terok.tui.screens.review:ReviewScreen", "review"),
+    Page("clearance", "terok.tui.screens.clearance:ClearanceScreen", "clearance"),
     Page("output", "terok.tui.screens.output:OutputScreen", ""),
     Page("help", "terok.tui.screens.help:HelpScreen", "help"),
     Page("palette", "terok.tui.screens.palette:PaletteScreen", "palette"),

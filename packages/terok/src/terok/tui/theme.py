@@ -30,7 +30,9 @@ _LOOKS: Final = {
         "working": "green",
         "doubt": "magenta",
         "added": "green",
+        "added-word": "green reverse",
         "removed": "red",
+        "removed-word": "red reverse",
         "meta": "cyan",
     },
     "blue-orange": {
@@ -40,7 +42,9 @@ _LOOKS: Final = {
         "working": "#56b4e9",
         "doubt": "italic #d9c58b",
         "added": "#56b4e9",
+        "added-word": "#56b4e9 reverse",
         "removed": "#ffb000",
+        "removed-word": "#ffb000 reverse",
         "meta": "#8ab4ff",
     },
     "blue-orange-light": {
@@ -50,7 +54,9 @@ _LOOKS: Final = {
         "working": "#005a9c",
         "doubt": "italic #6b5200",
         "added": "#005a9c",
+        "added-word": "#005a9c reverse",
         "removed": "#a04a00",
+        "removed-word": "#a04a00 reverse",
         "meta": "#0b3d91",
     },
 }

@@ -11,7 +11,7 @@ from terok.services import Tasks
 from terok.store import Store
 from textual import events
 
-from .conftest import ASKS, QUEUED, WORKS, grid, populate, until
+from .conftest import ASKS, QUEUED, SPENT, WORKS, grid, populate, until
 
 
 async def ready(pilot):
@@ -22,6 +22,11 @@ def fail(task_id):
     with Store() as store, store.write() as writer:
         writer.end(task_id, 1)
         writer.observe(task_id, process=Process(time.time(), "podman", "exited", 1))
+
+
+def answered(task_id, question):
+    with Store() as store, store.write() as writer:
+        writer.answer(task_id, question)
 
 
 def follow_ups(task_id):
@@ -133,6 +138,24 @@ async def test_a_follow_up_is_written_for_a_headless_task(tui, source):
         assert await asyncio.to_thread(follow_ups, WORKS) == ["and[then]"]
 
 
+async def test_an_answer_is_its_number_and_only_for_what_is_still_asked(tui, monkeypatch):
+    populate()
+    sent = []
+    monkeypatch.setattr(Tasks, "send", lambda self, task, text: sent.append((task.id, text)))
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "3 ask first" in grid(app))
+        await pilot.press("4")
+        await until(pilot, lambda: "no answer with this number" in grid(app))
+        await pilot.press("2")
+        await until(pilot, lambda: sent == [(ASKS, "2")] and not app.works.open)
+        await asyncio.to_thread(answered, ASKS, "q1")
+        await pilot.press("1")
+        await until(pilot, lambda: "it no longer asks that" in grid(app))
+        assert len(sent) == 1
+
+
 async def test_a_question_that_follows_another_has_the_keys(tui):
     populate()
     app = tui()
@@ -188,6 +211,25 @@ async def test_a_key_can_be_bound_anew(tui):
         assert app.place.at == before
         await pilot.press("z")
         assert app.place.at != before
+
+
+async def test_the_mouse_moves_opens_and_presses_keys_of_the_footer(tui):
+    populate()
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.click("#list", offset=(10, 3))
+        await until(pilot, lambda: app.screen.here() == SPENT)
+        await pilot.click("#list", offset=(3, 10))  # the heading of a folded group
+        await until(pilot, lambda: "old-0" in grid(app))
+        line = grid(app).split("\n")[-1]
+        await pilot.click("#foot", offset=(line.index("? more"), 0))
+        await until(pilot, lambda: app.screen.NAME == "help")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.NAME == "inbox")
+        await pilot.click("#list", offset=(10, 4), times=2)
+        await pilot.click("#list", offset=(10, 3), times=2)
+        await until(pilot, lambda: app.screen.NAME == "task")
 
 
 @pytest.mark.parametrize("size", [(60, 10), (40, 8), (24, 6)])

@@ -20,7 +20,22 @@ from textual.screen import Screen
 HOME = Path(terok.tui.__file__).parent
 SCREENS = {page.name: page for page in PAGES}
 MOVES = frozenset(
-    ("down", "up", "page_down", "page_up", "top", "bottom", "previous_needing", "open", "peek", "fold", "copy", "mark")
+    (
+        "next_file",
+        "previous_file",
+        "down",
+        "up",
+        "page_down",
+        "page_up",
+        "top",
+        "bottom",
+        "previous_needing",
+        "open",
+        "peek",
+        "fold",
+        "copy",
+        "mark",
+    )
 )
 LOCAL = MOVES | frozenset(
     ("mark_all", "search", "next_match", "previous_match", "follow", "raw", "command", "palette", "back", "quit")

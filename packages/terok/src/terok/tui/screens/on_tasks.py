@@ -6,8 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from terok_util import UsageError
+
 from terok.model.task import Task
 from terok.tui.screens.page import Page
+from terok.tui.views.idle import idle_actions
 
 _SEVERAL = 3
 """Tasks that are named one by one; of more their number is said."""
@@ -20,6 +23,11 @@ class OnTasks(Page):
         """Return the tasks that an action is about: those that are marked, else the one here."""
         task = self.world.tasks.get(self.here())
         return [task] if task is not None else []
+
+    def idle(self) -> dict[str, str]:
+        """Return what would be refused for the one task that is meant."""
+        tasks = self.chosen()
+        return idle_actions(tasks[0]) if len(tasks) == 1 else {}
 
     def only(self) -> Task | None:
         """Return the one task here; without one say so."""
@@ -119,7 +127,12 @@ class OnTasks(Page):
         if asked is None or number > len(asked.options) or task.process != "up":
             self.note("no answer with this number is offered", error=True)
             return
-        self._reply(task, asked.options[number - 1])
+        self.terok.act(
+            f"answering {task.name}",
+            partial(_answer, task.id, asked.id, number),
+            (task.id,),
+            then=lambda _: f"{task.name} has the answer {number}",
+        )
 
     def do_login(self) -> None:
         """Open a terminal in the container."""
@@ -162,7 +175,8 @@ class OnTasks(Page):
 
     def do_review(self) -> None:
         """Show what the task brings."""
-        self._verb("review")
+        if task := self.only():
+            self.terok.open_page("review", task=task.id)
 
     def do_diff(self) -> None:
         """Show what has changed in the workspace."""
@@ -184,6 +198,13 @@ class OnTasks(Page):
 def _fresh(verb: Callable[[Any, Task], Any], task_id: str, service: Any) -> Any:
     """Have something done to a task as it is then."""
     return verb(service, service.store.task(task_id))
+
+
+def _answer(task_id: str, question: str, number: int, service: Any) -> None:
+    """Choose an answer as a person does who types its number, if the agent still asks that."""
+    if all(claim.id != question for claim in service.store.claims(task_id).open):
+        raise UsageError("it no longer asks that", hint="see what it asks now")
+    service.send(service.store.task(task_id), str(number))
 
 
 def _deleted(name: str, _: Any) -> str:

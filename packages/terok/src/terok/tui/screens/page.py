@@ -17,7 +17,7 @@ from textual.events import Key
 from textual.screen import Screen
 from textual.widget import Widget
 
-from terok.tui.views.footer import footer
+from terok.tui.views.footer import entries, entry_at, footer
 from terok.tui.views.header import header
 from terok.tui.views.inbox import next_needing
 from terok.tui.views.text import Line, Span, cropped, said
@@ -135,6 +135,13 @@ class Page(Screen[None], inherit_bindings=False):
         """Ask whether something is to be done: Enter does it, Esc does not."""
         self.ask(f"{words}? enter does it, esc does not", lambda _: then())
 
+    def on_bar_clicked(self, event: Bar.Clicked) -> None:
+        """Do what was clicked in the footer."""
+        if event.bar.id == "foot":
+            shown = entries(self.NAME, self.terok.keys, event.bar.content_size.width)
+            if name := entry_at(shown, event.x):
+                self.action_do(name)
+
     def focus_body(self) -> None:
         """Give the keys to the body."""
         found = list(self.query(self.AUTO_FOCUS or "Lines"))
@@ -202,6 +209,10 @@ class Page(Screen[None], inherit_bindings=False):
     def do_undo(self) -> None:
         """Take back the last thing that can be."""
         self.terok.undo()
+
+    def do_clearance(self) -> None:
+        """Show what tasks want to reach and were refused."""
+        self.terok.open_page("clearance")
 
     def do_operations(self) -> None:
         """Show what can be taken back."""

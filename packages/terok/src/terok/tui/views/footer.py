@@ -7,22 +7,41 @@ from collections.abc import Mapping
 from terok.tui.keymap import actions_of, shown_key
 from terok.tui.views.text import Line, Span, width
 
+Entry = tuple[str, Line]
+"""The name of an action, and the part of the line that stands for it."""
 
-def footer(screen: str, keys: Mapping[str, str], cells: int, *, idle: Mapping[str, str] | None = None) -> Line:
+
+def entries(screen: str, keys: Mapping[str, str], cells: int, *, idle: Mapping[str, str] | None = None) -> list[Entry]:
     """Return the keys of a screen, by weight; those in `idle` are dim, and `?` is the last to go when it is narrow."""
     wanted = sorted((action for action in actions_of(screen) if action.weight), key=lambda action: action.weight)
-    entries = {
-        action.name: _entry(shown_key(keys[action.name]), action.words, action.name in (idle or {}))
+    made = {
+        action.name: _entry(shown_key(keys[action.name]), action.words, dim=action.name in (idle or {}))
         for action in wanted
     }
-    more = entries.pop("help", ())
-    line: Line = ()
-    for entry in entries.values():
-        if width((*line, *entry, *more)) > cells:
+    more = made.pop("help", ())
+    found: list[Entry] = []
+    left = cells - width(more)
+    for name, line in made.items():
+        left -= width(line)
+        if left < 0:
             break
-        line = (*line, *entry)
-    return (*line, *more) if width((*line, *more)) <= cells else line
+        found.append((name, line))
+    return [*found, ("help", more)] if width(more) <= cells else found
 
 
-def _entry(key: str, words: str, idle: bool) -> Line:
-    return Span(key, "dim" if idle else "key"), Span(f" {words}  ", "dim" if idle else "plain")
+def footer(screen: str, keys: Mapping[str, str], cells: int, *, idle: Mapping[str, str] | None = None) -> Line:
+    """Return the line."""
+    return tuple(span for _, line in entries(screen, keys, cells, idle=idle) for span in line)
+
+
+def entry_at(found: list[Entry], x: int) -> str:
+    """Return the action whose entry is at a column, "" for none."""
+    for name, line in found:
+        if 0 <= x < width(line):
+            return name
+        x -= width(line)
+    return ""
+
+
+def _entry(key: str, words: str, *, dim: bool) -> Line:
+    return Span(key, "dim" if dim else "key"), Span(f" {words}  ", "dim" if dim else "plain")

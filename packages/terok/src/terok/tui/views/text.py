@@ -15,7 +15,7 @@ ELLIPSIS: Final = "…"
 STYLES: Final = (
     *("plain", "dim", "bold", "title", "key", "error", "match", "link"),
     *("needs", "review", "working", "waiting", "over", "doubt"),
-    *("added", "removed", "meta"),
+    *("added", "added-word", "removed", "removed-word", "meta"),
 )
 """The names that a theme gives looks to. The second line are the groups of states."""
 

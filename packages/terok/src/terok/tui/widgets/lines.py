@@ -104,7 +104,8 @@ class Lines(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Tell which line was clicked."""
-        number = self.scroll_offset.y + event.y
+        place = event.get_content_offset(self)
+        number = self.scroll_offset.y + place.y if place is not None else self._count
         if number < self._count:
             self.post_message(self.Picked(self, number, opened=event.chain == 2))
 
@@ -113,6 +114,13 @@ class Bar(Widget):
     """One or more lines that are always in sight."""
 
     DEFAULT_CSS = "Bar { height: 1; }"
+
+    class Clicked(Message):
+        """It was clicked, in a column and a line."""
+
+        def __init__(self, bar: Bar, x: int, y: int) -> None:
+            super().__init__()
+            self.bar, self.x, self.y = bar, x, y
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -131,6 +139,12 @@ class Bar(Widget):
         cells = self.content_size.width
         lines = self._made(cells)
         return strip_of(lines[y], looks_of(self), cells) if y < len(lines) else Strip.blank(cells)
+
+    def on_click(self, event: events.Click) -> None:
+        """Tell where it was clicked."""
+        place = event.get_content_offset(self)
+        if place is not None:
+            self.post_message(self.Clicked(self, place.x, place.y))
 
     def _made(self, cells: int) -> list[Line]:
         if self._ready is None or self._ready[0] != cells:
