@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -23,6 +22,7 @@ from terok_util import (
     sync_path,
     write_sensitive_file,
 )
+from terok_util.sha256 import sha256
 from terok_util.values import lean_dataclass
 
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
@@ -170,7 +170,7 @@ def project_dir(base: Path, scope: str) -> Path:
     """Return a project's directory below `base`."""
     if not scope:
         return base / "_"
-    return base / (scope if is_plain(scope) else f"_{hashlib.sha256(scope.encode()).hexdigest()[:24]}")
+    return base / (scope if is_plain(scope) else f"_{sha256(scope.encode()).hexdigest()[:24]}")
 
 
 def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,8 +68,6 @@ def with_hook_dir(text: str, directory: str, *, present: bool, where: Path | str
         expected = None if mine else entries
     else:
         edited, expected = _with_setting(text, directory), [*DEFAULT_HOOK_DIRS, directory]
-    import tomllib
-
     try:
         result = tomllib.loads(edited).get("engine", {}).get("hooks_dir")
     except ValueError as error:
@@ -121,8 +120,6 @@ def _marked_line(text: str) -> int | None:
 
 
 def _parse(text: str, where: Path | str) -> dict[str, Any]:
-    import tomllib  # at a launch nothing is parsed, as `remembered` knows the answer
-
     try:
         return tomllib.loads(text)
     except ValueError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 from terok_util import TerokError, atomic_write, ensure_dir, read_file, remove_tree
+from terok_util.sha256 import sha256
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import conf_path
@@ -55,7 +56,7 @@ def problem_with_profiles(config: SandboxConfig, inputs: object) -> str:
     for opt_outs in all_opt_outs():
         name = profile_name(opt_outs)
         try:
-            digest = hashlib.sha256((config.seccomp_dir / name).read_bytes()).hexdigest()
+            digest = sha256((config.seccomp_dir / name).read_bytes()).hexdigest()
         except OSError:
             return "the seccomp profiles are not installed"
         if recorded.get(f"seccomp/{name}") != digest:
@@ -76,7 +77,7 @@ def _expected() -> tuple[dict[str, str], dict[str, str]]:
     base = _read(base_path())
     made = {profile_name(opt_outs): tighten(base, opt_outs) for opt_outs in all_opt_outs()}
     profiles = {name: json.dumps(profile, separators=(",", ":")) + "\n" for name, profile in made.items()}
-    return profiles, {f"seccomp/{name}": hashlib.sha256(data.encode()).hexdigest() for name, data in profiles.items()}
+    return profiles, {f"seccomp/{name}": sha256(data.encode()).hexdigest() for name, data in profiles.items()}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -90,8 +91,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _configured(path: Path) -> Path | None:
-    import tomllib  # only when the base profile is looked for anew
-
     try:
         containers = tomllib.loads(path.read_text(encoding="utf-8")).get("containers")
     except (OSError, ValueError):

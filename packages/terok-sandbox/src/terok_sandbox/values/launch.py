@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from terok_util.sha256 import sha256
 from terok_util.values import lean_dataclass
 
 Enforcement = Literal["filter", "airlock"]
@@ -80,7 +80,7 @@ class Planned:
 
 def digest(setting: str) -> str:
     """Return what stands for `NAME=VALUE` in a plan."""
-    return hashlib.sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
