@@ -33,8 +33,14 @@ class Program(Protocol):
     ) -> None:
         """Have a job of the use cases of tasks done, shown at the tasks as `words`; `then` says what to tell of it."""
 
-    def read(self, words: str, job: Callable[[Callable[[str], None]], Any], then: Callable[[Any], Any]) -> None:
-        """Have a job done in a thread, and its result passed on in the loop; an error is shown."""
+    def read(
+        self,
+        words: str,
+        job: Callable[[Callable[[str], None]], Any],
+        then: Callable[[Any], Any],
+        failed: Callable[[str], Any] | None = None,
+    ) -> None:
+        """Have a job done in a thread, and its result passed on in the loop; an error is shown, and told to `failed`."""
 
     def open_page(self, name: str, **values: Any) -> None:
         """Open a screen of the table in `pages`."""
@@ -51,11 +57,13 @@ class Program(Protocol):
     def open_terminal(self, *words: str) -> None:
         """Run a command of terok that needs a terminal."""
 
-    def create_task(self, project: str, prompt: str) -> None:
-        """Start a task."""
+    def create_task(
+        self, project: str, prompt: str, *, then: Callable[[bool], Any] = lambda started: None, **options: Any
+    ) -> None:
+        """Start a task; `options` are those of `Tasks.create`, and `then` is told whether it was started."""
 
-    def undo(self) -> None:
-        """Take back the last operation."""
+    def undo(self, number: int | None = None, *, then: Callable[[], Any] = lambda: None) -> None:
+        """Take back an operation, by default the last, and call `then`."""
 
     def watch_ages(self, since: Sequence[float]) -> None:
         """Have the screen drawn again when an age that it shows changes."""

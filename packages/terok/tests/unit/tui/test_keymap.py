@@ -37,7 +37,8 @@ MOVES = frozenset(
         "mark",
     )
 )
-LOCAL = MOVES | frozenset(
+LOCAL = MOVES | frozenset(("again", "change", "find", "every_check"))
+LOCAL |= frozenset(
     ("mark_all", "search", "next_match", "previous_match", "follow", "raw", "command", "palette", "back", "quit")
 )
 """Actions that change only what is shown here: no verb of the command line does the same."""
