@@ -44,7 +44,7 @@ def timeline(
 def _begin(since: str) -> float:
     from datetime import datetime
 
-    from terok.model.money import parse_time
+    from terok.model.span import parse_time
 
     return datetime.fromisoformat(parse_time(since, time.time())).timestamp()
 

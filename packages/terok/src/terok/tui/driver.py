@@ -23,7 +23,7 @@ class QuietDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Take the terminal, and have it remember the title of its window."""
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         self.write("\x1b[22;2t")
 
     def stop_application_mode(self) -> None:

@@ -194,7 +194,7 @@ class InboxScreen(OnTasks, inherit_bindings=False):
             text=before,
             changed=keep,
             cancelled=lambda: keep(""),
-            hint="s:question p:web a:claude age:>1h cost:>1 !s:done words",
+            hint="s:question p:web a:demo age:>1h cost:>1 !s:done words",
         )
 
     def do_back(self) -> None:
