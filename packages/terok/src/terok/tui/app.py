@@ -145,18 +145,19 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         words: str,
         job: Callable[[Callable[[str], None]], Any],
         then: Callable[[Any], Any],
+        *,
         failed: Callable[[str], Any] | None = None,
     ) -> None:
-        """Have something read in a thread, and pass it on; an error is shown, and passed to `failed`."""
+        """Have something read in a thread, and pass it on; an error is shown, and passed on to `failed`."""
         work = self.works.start(words, job)
 
-        def pass_on(ended: Ended) -> None:
-            if not ended.error:
-                then(ended.result)
+        def ended(end: Ended) -> None:
+            if not end.error:
+                then(end.result)
             elif failed is not None:
-                failed(f"{ended.error}; {ended.hint}" if ended.hint else ended.error)
+                failed(end.error)
 
-        self._then[work.id] = pass_on
+        self._then[work.id] = ended
 
     def _ended(self, ended: Ended) -> None:
         then = self._then.pop(ended.work.id, None)

@@ -38,9 +38,10 @@ class Program(Protocol):
         words: str,
         job: Callable[[Callable[[str], None]], Any],
         then: Callable[[Any], Any],
+        *,
         failed: Callable[[str], Any] | None = None,
     ) -> None:
-        """Have a job done in a thread, and its result passed on in the loop; an error is shown, and told to `failed`."""
+        """Have a job done in a thread, and its result passed on in the loop; an error is shown, and `failed` gets it."""
 
     def open_page(self, name: str, **values: Any) -> None:
         """Open a screen of the table in `pages`."""

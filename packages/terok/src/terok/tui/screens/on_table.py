@@ -69,7 +69,7 @@ class OnTable(OnRows):
             if number == self._wanted:
                 self.seen(found)
 
-        self.terok.read(self.READING.rstrip("…"), self.look(), take, self._failed)
+        self.terok.read(self.READING.rstrip("…"), self.look(), take, failed=self._failed)
 
     def _failed(self, problem: str) -> None:
         self.problem = problem

@@ -44,10 +44,10 @@ class PanicScreen(OnLines, inherit_bindings=False):
         """Cut everything off, or end the lockdown, and look."""
         if word == "panic":
             self._told = ["cutting everything off…"]
-            self.terok.read("cutting everything off", lambda _: cut_off(), self._done, self._failed)
+            self.terok.read("cutting everything off", lambda _: cut_off(), self._done, failed=self._failed)
         elif word == "clear":
             self._told = ["ending the lockdown…"]
-            self.terok.read("ending the lockdown", end_lockdown, self._done, self._failed)
+            self.terok.read("ending the lockdown", end_lockdown, self._done, failed=self._failed)
         self.do_again()
 
     def _done(self, told: list[str]) -> None:

@@ -57,7 +57,7 @@ class ProjectScreen(OnLines, OnProjects, inherit_bindings=False):
     def do_again(self) -> None:
         """Read it again."""
         name = self._subject
-        self.terok.read(f"looking at {name}", lambda _: read_project(name), self._looked, self._failed)
+        self.terok.read(f"looking at {name}", lambda _: read_project(name), self._looked, failed=self._failed)
 
     def _looked(self, found: ProjectLook) -> None:
         self._seen, self._problem = found, ""

@@ -65,7 +65,7 @@ class ReadyScreen(OnLines, inherit_bindings=False):
             step.words,
             job,
             lambda told: self._ended(here, "done", told),
-            lambda told: self._ended(here, "failed", told),
+            failed=lambda told: self._ended(here, "failed", told),
         )
 
     def _ended(self, here: int, state: Any, told: str) -> None:

@@ -59,7 +59,7 @@ class SickbayScreen(OnTable, inherit_bindings=False):
     def do_mend(self) -> None:
         """Mend what can be mended, and look again."""
         self.show_table(None)
-        self.terok.read("mending", partial(self._mend, self._project), self.seen, lambda _: self._show())
+        self.terok.read("mending", partial(self._mend, self._project), self.seen, failed=lambda _: self._show())
 
     @staticmethod
     def _mend(project: str, _: Callable[[str], None]) -> tuple[Remark, ...]:

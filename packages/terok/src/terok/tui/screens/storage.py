@@ -80,7 +80,7 @@ class StorageScreen(OnTable, inherit_bindings=False):
         """Look for what is not needed."""
         self._unneeded, self._removed, self.at = None, False, 0
         self.show_table(None)
-        self.terok.read("looking for what is not needed", lambda _: find_unneeded(), self._found, self._not_found)
+        self.terok.read("looking for what is not needed", lambda _: find_unneeded(), self._found, failed=self._not_found)
 
     def _found(self, found: tuple[list[Unneeded], list[str]]) -> None:
         self._unneeded, self._failures = found
