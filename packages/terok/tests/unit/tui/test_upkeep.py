@@ -7,19 +7,22 @@ import asyncio
 import pytest
 from terok.config import load_project
 from terok.integrations.sandbox import Sandbox
+from terok.model.admission import Waiting
 from terok.paths import trash_dir
 from terok.services import Tasks, panic
 from terok.services.images import BuiltImage, Images, Removal
 from terok.services.projects import Projects
+from terok.store import Store
 from terok.tui import plain_words
 from terok.tui.screens import sickbay, storage, usage
 from terok.tui.views.sickbay import Remark
 from terok_sandbox import FakeRuntime, FakeSupervisor, SandboxConfig, is_locked_down
 
 from ..cli.populated import upstream
-from .conftest import ASKS, QUEUED, grid, populate, until
+from .conftest import ASKS, QUEUED, add, grid, populate, until
 from .looked import REMARKS, SPENDING
 
+OTHER = "q2345678"
 MADE = """\
 # mine
 git: {{upstream: {upstream}}}
@@ -44,6 +47,10 @@ def web(root):
     return file
 
 
+async def text(file):
+    return await asyncio.to_thread(file.read_text)
+
+
 async def opened(pilot, key, name):
     await until(pilot, lambda: pilot.app.world.loaded)
     await pilot.press(key)
@@ -64,7 +71,7 @@ async def test_projects_are_listed_broken_ones_too_and_one_is_shown(tui, web, mo
         shown = grid(app)
         assert "there is no mirror yet" in shown and "none: containers of this project cannot sign" in shown
         await pilot.press("G")
-        await until(pilot, lambda: "run.memory" in grid(app) and "project.yml:4" in grid(app))
+        await until(pilot, lambda: "run.memory" in grid(app) and "project, line 4" in grid(app))
         await pilot.press("t")
         await until(pilot, lambda: app.screen.NAME == "inbox")
         assert app.place.filter == "p:web" and "bump-deps" not in grid(app)
@@ -72,6 +79,7 @@ async def test_projects_are_listed_broken_ones_too_and_one_is_shown(tui, web, mo
 
 async def test_a_project_is_made_by_the_form_seen_as_a_file_and_made_ready(tui, web, root, monkeypatch):
     populate()
+    monkeypatch.chdir(root)
     failing = [True]
 
     def build(self, project, **_):
@@ -88,7 +96,8 @@ async def test_a_project_is_made_by_the_form_seen_as_a_file_and_made_ready(tui, 
         await until(pilot, lambda: app.screen.NAME == "wizard" and app.screen.fields())
         await pilot.press("s")
         await until(pilot, lambda: "name:" in grid(app).split("\n")[-2])
-        await pilot.press("g", "enter", *str(root / "upstream"), "enter", "enter", *"site", "enter")
+        await pilot.press("g", "enter", *str(root / "upstream"), "enter")
+        await pilot.press("enter", *["backspace"] * len("upstream"), *"site", "enter")
         await until(pilot, lambda: any(field.value == "site" for field in app.screen.fields()))
         await pilot.press("s")
         await until(pilot, lambda: "# Project site" in grid(app))
@@ -112,15 +121,16 @@ async def test_a_setting_is_changed_in_its_place_and_a_wrong_value_is_refused(tu
         await pilot.press("j", "e")
         await until(pilot, lambda: app.screen.NAME == "settings" and app.screen.count)
         await pilot.press("slash", *"run.memory", "enter")
-        await until(pilot, lambda: app.screen.count == 1 and "project: " in grid(app))
+        await until(pilot, lambda: app.screen.count == 1 and "project, line 4" in grid(app))
         await pilot.press("enter", *["backspace"] * 2, *"lots", "enter")
         await until(pilot, lambda: "invalid size" in grid(app))
-        assert "memory: 2g  # enough" in web.read_text()
+        assert "memory: 2g  # enough" in await text(web)
         await pilot.press("enter", *["backspace"] * 2, *"4g", "enter")
-        await until(pilot, lambda: "was changed" in grid(app) and "run.memory = 4g" in grid(app))
-        assert "memory: 4g  # enough" in web.read_text() and "# mine" in web.read_text()
+        await until(pilot, lambda: "is changed in" in grid(app) and "run.memory = 4g" in grid(app))
+        assert "memory: 4g  # enough" in await text(web) and "# mine" in await text(web)
         await pilot.press("X", "enter")
-        await until(pilot, lambda: "default" in grid(app) and "memory" not in web.read_text())
+        await until(pilot, lambda: "run.memory = -" in grid(app))
+        assert "memory" not in await text(web)
         await pilot.press("X")
         await until(pilot, lambda: "nothing is set for it" in grid(app))
 
@@ -140,8 +150,11 @@ async def test_a_project_is_deleted_with_two_gestures_and_comes_back(tui, root, 
 
 async def test_any_operation_is_taken_back_once(tui, source):
     populate()
+    with Store() as store, store.write() as writer:
+        add(writer, OTHER, "other-task")
+        writer.enqueue(Waiting(OTHER, "web", writer.at))
     with Tasks() as tasks:
-        for task in (QUEUED, ASKS):
+        for task in (QUEUED, OTHER):
             tasks.delete(tasks.store.task(task))
     app = tui()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -151,7 +164,7 @@ async def test_any_operation_is_taken_back_once(tui, source):
         assert QUEUED not in app.world.tasks
         await pilot.press("enter")
         await until(pilot, lambda: QUEUED in app.world.tasks and "undone" in grid(app))
-        assert ASKS not in app.world.tasks, "the other one stays deleted"
+        assert OTHER not in app.world.tasks, "the other one stays deleted"
         await pilot.press("enter")
         await until(pilot, lambda: "it is undone already" in grid(app))
 
@@ -194,13 +207,13 @@ async def test_an_emergency_needs_its_word_and_so_does_its_end(tui, root, monkey
         await until(pilot, lambda: app.world.loaded)
         await pilot.press("exclamation_mark", *"yes", "enter")
         await until(pilot, lambda: "nothing was done" in grid(app))
-        assert not is_locked_down(state)
+        assert not await asyncio.to_thread(is_locked_down, state)
         await pilot.press("exclamation_mark", *"panic", "enter")
         await until(pilot, lambda: "LOCKDOWN" in grid(app) and "0 containers cut off" in grid(app))
-        assert is_locked_down(state)
+        assert await asyncio.to_thread(is_locked_down, state)
         await pilot.press("exclamation_mark", *"clear", "enter")
         await until(pilot, lambda: "there is no lockdown" in grid(app) and "the lockdown has ended" in grid(app))
-        assert not is_locked_down(state) and app.screen.NAME == "panic"
+        assert not await asyncio.to_thread(is_locked_down, state) and app.screen.NAME == "panic"
 
 
 @pytest.mark.parametrize(
@@ -296,6 +309,7 @@ def conversation(answers):
 def test_the_plain_form_has_the_same_tables_and_talks(root, web, monkeypatch):
     populate()
     monkeypatch.setattr(Images, "stored", lambda self: [])
+    monkeypatch.chdir(root)
     functions, said, commands = conversation(
         [*("web", "", "do it"), *("", str(root / "upstream"), "broken", "site"), *([""] * 4), "yes", "panic"]
     )

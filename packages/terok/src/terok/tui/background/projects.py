@@ -50,7 +50,7 @@ def change_setting(project: str, key: str, text: str | None) -> str:
     changed = change_typed(
         text, lambda value: projects.change(project, key, value) if project else edit_host(key, value)
     )
-    return f"{file} was changed" if changed else "nothing to change"
+    return f"{key} is changed in {file}" if changed else "nothing to change"
 
 
 def read_suggestions() -> Suggestions:

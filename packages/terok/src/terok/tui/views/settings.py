@@ -38,7 +38,8 @@ def wanted(found: Sequence[Setting], text: str, *, everything: bool) -> tuple[Se
 
 def setting_lines(one: Setting, cells: int) -> list[Line]:
     """Return a setting in full: what it is for, what it takes, and what it hides."""
-    lines: list[Line] = [(said(one.key, "bold"), said(f" = {value_text(one.value)}"), said(f"  {origin(one)}", "dim"))]
+    place = one.origin if one.layers else ""
+    lines: list[Line] = [(said(one.key, "bold"), said(f" = {value_text(one.value)}"), said(f"  {place}", "dim"))]
     lines += [(Span(text),) for text in wrapped(one.help, cells, limit=3)]
     lines.append((said(f"{one.kind}; default {value_text(one.default)}", "dim"),))
     hidden = reversed(one.layers[:-1])
@@ -46,11 +47,11 @@ def setting_lines(one: Setting, cells: int) -> list[Line]:
 
 
 def origin(one: Setting) -> str:
-    """Return the layer and the place that set a value."""
+    """Return the layer that set a value, and the line in its file."""
     if not one.layers:
         return "default"
     top = one.layers[-1]
-    return f"{top.level}: {top.place}" if top.file else top.level
+    return f"{top.level}, line {top.line}" if top.line else top.level
 
 
 def value_text(value: Any) -> str:
