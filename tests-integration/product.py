@@ -32,7 +32,8 @@ def make_project(sh: Shell, repository: Path) -> str:
 
 
 def remove_containers(sh: Shell, project: str) -> None:
-    """End the controller, and remove the containers of a project's tasks."""
+    """Delete a project's tasks, end the controller, and remove what containers are left."""
+    sh("terok", "task", "delete", f"p:{project}", "--running", code=None, timeout=300)
     sh("terok", "controller", "stop", code=None)
     rows = sh("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{project}-").out.split()
     for row in rows:

@@ -226,7 +226,7 @@ def test_a_permission_that_is_asked_is_reported(
         assert "printf" in asked.text
         assert task.reported("turn_ended") is None
         ended = wait_for_report("turn_ended", task, person, accept=ACCEPTED[agent])
-    assert "Done." in task.screen()
+    person.wait(lambda: "Done." in task.screen(), task.screen, timeout=60)
     assert ended.session == asked.session != ""
     task.sh("terok-executor", "rm", task.container)
 

@@ -33,7 +33,8 @@ def demo(ready: Shell) -> Iterator[Callable[[str], int]]:
 
 def working(sh: Shell) -> list[dict[str, object]]:
     listed = json.loads(sh("podman", "ps", "--all", "--external", "--format", "json").out)
-    return [one for one in listed if one["State"] == "storage"]
+    # Of another test's container that is just being made there is no more than its storage either.
+    return [one for one in listed if one["State"] == "storage" and "working-container" in "".join(one["Names"])]
 
 
 def sleeping() -> list[int]:

@@ -46,7 +46,7 @@ def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) 
     ready("terok", "reject", short, "-m", "not needed")
     (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
     assert row["word"] == "done"
-    assert ready("terok", "task", "usage", short, "--json").json()["requests"] >= 1
+    assert ready("terok", "task", "usage", short, "--json").json()["total"]["requests"] >= 1
 
     workspace = Path(ready("terok", "task", "show", short, "--json").json()["directory"]) / "workspace"
     before = tree(workspace)

@@ -48,9 +48,9 @@ def answers(ready: Shell, repository: Path, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.timeout(900)
 def test_the_quick_start_works_as_it_is_written(
-    ready: Shell, base_image: str, upstream: Callable[[str, str], None], answers: Path
+    ready: Shell, base_image: str, real_key: str, upstream: Callable[[str, str], None], answers: Path
 ) -> None:
-    key = "real-key-of-a-person-that-no-container-sees"
+    key = real_key  # it stays in the vault for the tests that follow
     said: dict[str, str] = {}
     commands = quick_start()
     with running_stub(Script((COMMIT,)), api_key=key) as provider:

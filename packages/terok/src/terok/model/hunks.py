@@ -124,7 +124,7 @@ def parse_diff(data: bytes) -> tuple[FileDiff, ...]:
             if at < len(parts) and _is_of(parts[at], blobs):
                 found.append(parts[at])
                 at += 1
-        files.append(file if not found else _with_patch(file, b"".join(found)))
+        files.append(file if not found else _with_patch(file, b"\n".join(found)))
     if at != len(parts):
         raise MalformedDiff("git's patch has a file that its list lacks")
     return tuple(files)
