@@ -131,7 +131,9 @@ ACTIONS: Final = (
     Action("defaults", "d", "defaults", "show what nothing sets too, or not", "settings", "config resolved", 16),
     Action("edit_file", "o", "editor", "open the file in your editor", "settings", "config edit", 18),
     Action("each", "b", "each", "show each thing, or only kinds", "storage", "storage", 10),
-    Action("clean", "c", "clean up", "look for what is not needed; this removes nothing", "storage", "storage clean", 12),
+    Action(
+        "clean", "c", "clean up", "look for what is not needed; this removes nothing", "storage", "storage clean", 12
+    ),
     Action("remove", "X", "remove", "remove what was found", "storage", "storage clean", 14),
     Action("mend", "f", "fix", "mend what can be mended without taking anything away", "sickbay", "sickbay", 10),
     Action("every_check", "a", "all", "show what is well too, or not", "sickbay", "", 12),
@@ -141,7 +143,9 @@ ACTIONS: Final = (
     Action("projects", "p", "projects", "show all projects", EVERYWHERE, "project list"),
     Action("settings", "E", "settings", "show and change the settings", EVERYWHERE, "config resolved"),
     Action("storage", "I", "storage", "show images and all else that is kept on disk", EVERYWHERE, "storage"),
-    Action("usage", "dollar_sign", "usage", "show requests, tokens and cost, of the task or of all", EVERYWHERE, "usage"),
+    Action(
+        "usage", "dollar_sign", "usage", "show requests, tokens and cost, of the task or of all", EVERYWHERE, "usage"
+    ),
     Action("new", "n", "new", "start a task", EVERYWHERE, "task run", 50),
     Action(
         "undo", "u", "undo", "take back the last thing that was deleted, archived or rejected", EVERYWHERE, "undo", 60
@@ -150,7 +154,9 @@ ACTIONS: Final = (
     Action("sickbay", "H", "sickbay", "look for what is wrong", EVERYWHERE, "sickbay"),
     Action("command", "colon", "command", "run any command of terok", EVERYWHERE),
     Action("palette", "ctrl+p", "palette", "choose from everything that can be done", EVERYWHERE),
-    Action("panic", "exclamation_mark", "panic", "cut everything off, or end that; asks for the word", EVERYWHERE, "panic"),
+    Action(
+        "panic", "exclamation_mark", "panic", "cut everything off, or end that; asks for the word", EVERYWHERE, "panic"
+    ),
     Action("back", "escape", "back", "go back, or out of what is being typed", EVERYWHERE, "", 70),
     Action("quit", "q", "quit", "leave; tasks go on", EVERYWHERE),
     Action("help", "question_mark", "more", "show every key of this screen", EVERYWHERE, "tui", 1),

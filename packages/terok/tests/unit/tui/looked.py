@@ -94,6 +94,11 @@ REMARKS = (
 )
 LOCKED = Lockdown(locked=True, since=None)
 SUGGESTED = Suggestions(
-    "https://forge.example/web.git", ("claude", "codex", "demo"), "claude", "fedora:44", "gatekeeping", frozenset(("api",))
+    "https://forge.example/web.git",
+    ("claude", "codex", "demo"),
+    "claude",
+    "fedora:44",
+    "gatekeeping",
+    frozenset(("api",)),
 )
 CHOICES = Choices({"api": (), "core": (), "web": ("long", "short")}, ("claude", "codex", "demo"))

@@ -78,7 +78,9 @@ def test_labels_name_the_columns_and_leave_out_what_is_empty():
     assert labeled(table._replace(rows=())) == ["there is nothing"]
 
 
-@pytest.mark.parametrize(("state", "reason"), [("open", ""), ("done", ""), ("undone", "undone"), ("expired", "expired")])
+@pytest.mark.parametrize(
+    ("state", "reason"), [("open", ""), ("done", ""), ("undone", "undone"), ("expired", "expired")]
+)
 def test_what_is_undone_or_expired_cannot_be_taken_back(state, reason):
     one = operation(1, state, NOW - 5, NOW + 5, EVIL)
     assert (can_be_undone(one) == "") == (reason == "") and reason in can_be_undone(one)
@@ -119,7 +121,8 @@ def test_settings_are_found_by_their_words_and_say_what_they_hide():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "-"), ("4g", "4g"), ("", '""'), ("a\nb", '"a\\nb"'), ([1, "x"], '[1, "x"]'), (True, "true")]
+    ("value", "text"),
+    [(None, "-"), ("4g", "4g"), ("", '""'), ("a\nb", '"a\\nb"'), ([1, "x"], '[1, "x"]'), (True, "true")],
 )
 def test_a_value_is_shown_as_it_can_be_typed(value, text):
     assert value_text(value) == text

@@ -1,4 +1,4 @@
-"""What is kept on disk: images, workspaces, trash and more; and cleaning up, of which the first step removes nothing."""
+"""What is kept on disk: images, workspaces, trash; and cleaning up, of which the first step removes nothing."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ class StorageScreen(OnTable, inherit_bindings=False):
         """Look for what is not needed."""
         self._unneeded, self._removed, self.at = None, False, 0
         self.show_table(None)
-        self.terok.read("looking for what is not needed", lambda _: find_unneeded(), self._found, failed=self._not_found)
+        words = "looking for what is not needed"
+        self.terok.read(words, lambda _: find_unneeded(), self._found, failed=self._not_found)
 
     def _found(self, found: tuple[list[Unneeded], list[str]]) -> None:
         self._unneeded, self._failures = found

@@ -41,5 +41,5 @@ def panic_lines(state: Lockdown | None, told: Sequence[str], now: float, cells: 
     for sentence in _MEANS:
         lines += [(Span(text, "dim"),) for text in wrapped(sentence, cells)]
     lines += [(), (Span("!", "key"), Span(" panic", "bold"), Span("  cuts everything off", "dim"))]
-    lines.append((Span("!", "key"), Span(" clear", "bold"), Span("  ends the lockdown; tasks are taken up again", "dim")))
-    return lines
+    end = Span("  ends the lockdown; tasks are taken up again", "dim")
+    return [*lines, (Span("!", "key"), Span(" clear", "bold"), end)]
