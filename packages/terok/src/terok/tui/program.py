@@ -41,7 +41,7 @@ class Program(Protocol):
         *,
         failed: Callable[[str], Any] | None = None,
     ) -> None:
-        """Have a job done in a thread, and its result passed on in the loop; an error is shown, and told `failed`."""
+        """Have a job done in a thread, and its result passed on in the loop; an error is shown, and goes to `failed`."""
 
     def open_page(self, name: str, **values: Any) -> None:
         """Open a screen of the table in `pages`."""

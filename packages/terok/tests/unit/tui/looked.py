@@ -5,7 +5,6 @@ from __future__ import annotations
 from terok.config.explanation import Setting, SetValue
 from terok.model.money import Sum
 from terok.model.task import Operation
-from terok.services.egress_sets import EgressSet, EgressSets
 from terok.services.storage import Held, Place
 from terok.services.storage_cleaning import Unneeded
 from terok.services.usage import Spending
@@ -52,7 +51,6 @@ SETTINGS = (
         layers=(SetValue(level="user", value=["base", "pip"], file="/home/user/.config/terok/config.yml", line=9),),
     ),
 )
-SETS = EgressSets((EgressSet("base", True, "bundled", "the usual"), EgressSet("pip", False, "bundled", "Python")), "x")
 HELD = Held(
     [
         Place("workspace", "web/fix-auth", 3 * GIGABYTE),
