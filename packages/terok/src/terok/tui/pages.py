@@ -20,6 +20,8 @@ PAGES: Final = (
     Page("inbox", "terok.tui.screens.inbox:InboxScreen", ""),
     Page("task", "terok.tui.screens.task:TaskScreen", "open"),
     Page("review", "terok.tui.screens.review:ReviewScreen", "review"),
+    Page("compare", "terok.tui.screens.review_compare:CompareScreen", "compare"),
+    Page("race", "terok.tui.screens.race:RaceScreen", "race"),
     Page("clearance", "terok.tui.screens.clearance:ClearanceScreen", "clearance"),
     Page("shield", "terok.tui.screens.shield:ShieldScreen", "shield"),
     Page("timeline", "terok.tui.screens.timeline:TimelineScreen", "timeline"),
@@ -40,9 +42,6 @@ PAGES: Final = (
     Page("sickbay", "terok.tui.screens.sickbay:SickbayScreen", "sickbay"),
     Page("panic", "terok.tui.screens.panic:PanicScreen", "panic"),
     Page("output", "terok.tui.screens.output:OutputScreen", ""),
-    Page("review", "terok.tui.screens.review:ReviewScreen", "review"),
-    Page("compare", "terok.tui.screens.review_compare:CompareScreen", "compare"),
-    Page("race", "terok.tui.screens.race:RaceScreen", "race"),
     Page("help", "terok.tui.screens.help:HelpScreen", "help"),
     Page("palette", "terok.tui.screens.palette:PaletteScreen", "palette"),
 )
