@@ -51,6 +51,8 @@ HOST_TOOLS = {
     "systemd-analyze": "systemd",
     "setpriv": "util-linux",
 }
+BROWSER = "chromium-headless-shell"
+"""The browser of the tests, command and package: on Debian 12 only (tools/unavailable.toml)."""
 NETWORK_TOOLS = ("pasta", "slirp4netns")  # one of them; Podman 5 prefers the first
 LAB_ENV = "TEROK_LAB"
 SBIN = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -96,6 +98,8 @@ def usable_python() -> str:
 def missing_packages() -> list[str]:
     """List the Debian packages whose tools this machine lacks."""
     missing = {package for tool, package in HOST_TOOLS.items() if which(tool) is None}
+    if _debian_major() == 12 and which(BROWSER) is None:
+        missing.add(BROWSER)
     if not any(which(tool) for tool in NETWORK_TOOLS):
         missing.update(("slirp4netns",) if _debian_major() < 13 else ("passt",))
     if not Path("/etc/ssl/certs/ca-certificates.crt").exists():

@@ -102,6 +102,14 @@ def fill(count: int) -> list[str]:
     return ids[:RUNNING]
 
 
+def unfold() -> None:
+    """Have every task shown, as a person left it who wants to see those that are over too."""
+    from terok.tui.background.kept import keep_place
+    from terok.tui.views.inbox import Place
+
+    keep_place(Place(folded=frozenset()))
+
+
 def flood(task_id: str) -> None:
     """Give a task 100 MB of output that was kept when its container went."""
     from terok.paths import tasks_dir
@@ -221,6 +229,7 @@ def main() -> int:
         environment = {**os.environ, "TERM": "xterm-256color", "PATH": f"{place}/bin:{os.environ['PATH']}"}
         try:
             ids = fill(chosen.tasks)
+            unfold()
             flood(ids[-1])
             missed = measure(environment, ids, chosen)
         finally:

@@ -20,6 +20,8 @@ from terok_sandbox.activity.state import GATEWAY
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.hub import ClearanceHub
 from terok_sandbox.errors import AuditError, ShieldError
+from terok_sandbox.gate.pushes import earlier_pushes
+from terok_sandbox.gate.server import serve_gate
 from terok_sandbox.loopback import serve_loopback
 from terok_sandbox.netns.host_addresses import address_changes, host_addresses
 from terok_sandbox.netns.listeners import loopback_listener
@@ -129,9 +131,6 @@ async def _parts(
     if enforcement == "airlock":
         parts["egress proxy"] = egress.serve(ctx.listeners["egress"])
     if ctx.sidecar.gate is not None:
-        from terok_sandbox.gate.pushes import earlier_pushes
-        from terok_sandbox.gate.server import serve_gate  # the fork server has it when a container has a gate
-
         pushes = AuditLog(ctx.sidecar.gateway_dir / GATE_AUDIT, container=ctx.sidecar.container_name)
 
         def record_push(row: dict[str, object]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import shutil
 import socket
@@ -13,24 +12,25 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from aiohttp import HttpVersion11, web
-from terok_util.door import Door, Protocols
+from terok_util.door import Door, Seat
 from terok_util.process import limit
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.backend import Backend, inflated, uninterrupted
 from terok_sandbox.gate.disk import disk_use
 from terok_sandbox.gate.errors import GateError, InspectionPolicyError
+from terok_sandbox.gate.http import Call, serve_calls
 from terok_sandbox.gate.inspect.objects import process_limits, stored_bytes
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
 from terok_sandbox.gate.request import GateRefusal, GateRequest, authorize, route
+from terok_sandbox.http1.served import Client
+from terok_sandbox.http1.stream import Deadlines
 from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.values.facts import Push
 
-_CHUNK: Final = 64 * 1024
 _SMALL: Final = 1024 * 1024
 """Bytes of a request that are awaited before git starts, so that its size is known; git sends bigger ones in chunks."""
 _MEASURE_SECONDS: Final = 30.0
@@ -38,10 +38,11 @@ _FULL: Final = (
     "the mirror has reached its limit mirror_bytes; tell the person who runs it: "
     "'terok-sandbox gate gc {0}', or 'gate policy {0} --limit mirror_bytes=NUMBER'"
 )
+_DRAIN_SECONDS: Final = 2.0
+"""How long calls under way may go on once the gate closes."""
 _END_SECONDS: Final = 10.0
 _READY_SECONDS: Final = 10.0
 """How long these wait for a push."""
-_SERVER: Final = "terok"
 _GREETING: Final = GateRequest("advertise", "upload-pack", "version=2")
 
 _Tell = Callable[[Push], None]
@@ -83,13 +84,18 @@ async def serve_gate(
         install_hook(wiring.mirror)  # an older version's hook would not ask for the inspection
     gate = _Gate(wiring, limits or GateLimits(), who, tell, record)
     await asyncio.to_thread(sweep_quarantine, wiring.mirror)
+    deadlines = Deadlines()
+
+    async def enter(connection: socket.socket, seat: Seat) -> None:
+        await Client(deadlines, seat).serve(connection, lambda client: serve_calls(client, gate.handle))
+
     door = Door("gate", gate.limits.connections)
-    door.open(sock, gate.connections.enter)
+    door.open(sock, enter)
     try:
         await stop.wait()
     finally:
-        door.close()
-        await gate.server.shutdown(2.0)
+        await door.close_connections(_DRAIN_SECONDS)
+        deadlines.stop()
         await gate.ended()
 
 
@@ -129,16 +135,6 @@ class _Gate:
         self._most = 0
         self._ready: _Push | None = None
         self._forgetting: asyncio.Task[None]
-        self.server = web.Server(
-            self.handle,
-            handler_cancellation=True,
-            access_log=None,
-            auto_decompress=False,  # git inflates for itself, in its own process
-            keepalive_timeout=30.0,
-            lingering_time=5.0,
-            read_bufsize=_CHUNK,
-        )
-        self.connections = Protocols(self.server)
 
     async def ended(self) -> None:
         """Wait until no backend runs any more."""
@@ -148,42 +144,46 @@ class _Gate:
                 for _ in range(self.limits.calls):
                     await self._slots.acquire()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; a connection without a request, or without the token, may lose its place to a new one."""
-        refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
+    async def handle(self, call: Call) -> None:
+        """Answer one call."""
+        presented = call.headers.get("authorization")
+        refusal = authorize(presented, self._wiring.token_sha256)
         if refusal is not None:
             # Git asks without its token first: a connection that has sent no body yet can be used again.
-            first = request.headers.get("Authorization") is None and not request.can_read_body
-            return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path), close=not first)
-        with self.connections.occupied(request.protocol):
-            return await self._handle(request)
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        wanted = route(request.method, request.raw_path, request.headers, self._wiring.name)
+            lfs = "/info/lfs/" in call.target
+            return call.refuse(replace(refusal, lfs=lfs), close=presented is not None or call.has_body)
+        wanted = route(call.method, call.target, call.headers, self._wiring.name)
         if isinstance(wanted, GateRefusal):
-            return _refuse(wanted)
+            return call.refuse(wanted)
         if wanted.action == "head":
-            return web.Response(body=(self._wiring.mirror / "HEAD").read_bytes(), content_type="text/plain")
+            return self._head(call)
         if self._greeting and wanted == _GREETING and (self._wiring.mirror / "HEAD").is_file():
-            return web.Response(headers=_headers(wanted), body=self._greeting)
+            return call.answer(_headers(wanted), self._greeting)
         try:
             async with asyncio.timeout(self.limits.queue_seconds):
                 await self._slots.acquire()
         except TimeoutError:
-            return _refuse(GateRefusal(503, "too many git operations at once", (("Retry-After", "10"),)))
+            return call.refuse(GateRefusal(503, "too many git operations at once", (("Retry-After", "10"),)))
         try:
             async with asyncio.timeout(self.limits.call_seconds):
-                return await self._call(request, wanted)
+                await self._call(call, wanted)
         except GateError as error:
             log.warning("%s", safe_text(error.message, limit=500))
-            return _refuse(GateRefusal(502, "the gate could not run git"))
+            call.refuse(GateRefusal(502, "the gate could not run git"))
         except (zlib.error, EOFError):
-            return _refuse(GateRefusal(400, "the body is not what its encoding says"))
+            call.refuse(GateRefusal(400, "the body is not what its encoding says"))
         except TimeoutError:
             log.warning("a git operation took too long and was ended")
-            return _cut(request)
+            call.cut()
         finally:
             self._slots.release()
+
+    def _head(self, call: Call) -> None:
+        try:
+            call.answer({"Content-Type": "text/plain"}, (self._wiring.mirror / "HEAD").read_bytes())
+        except OSError as error:
+            log.warning("the mirror cannot be read: %s", error.strerror)
+            call.refuse(GateRefusal(502, "the mirror cannot be read"))
 
     def _room(self) -> int:
         return shutil.disk_usage(self._wiring.mirror).free - self.limits.free_bytes
@@ -197,21 +197,23 @@ class _Gate:
         except InspectionPolicyError:
             return self.limits.push_bytes  # the inspection refuses, and says why
 
-    async def _call(self, request: web.BaseRequest, wanted: GateRequest) -> web.StreamResponse:
+    async def _call(self, call: Call, wanted: GateRequest) -> None:
         if wanted.service == "receive-pack" and (refusal := await self._full()):
-            return _refuse(refusal)
+            return call.refuse(refusal)
         if wanted.action == "advertise":
             async with self._backend(wanted) as backend:
                 backend.feed(None)
-                response = await self._answer(request, wanted, backend)
-            if wanted.service == "receive-pack" and response.status == 200:
+                served = await self._answer(call, wanted, backend)
+            if wanted.service == "receive-pack" and served:
                 await self._expect_push(wanted.protocol)
-            return response
-        body = inflated(_body(request)) if wanted.gzip else _body(request)
+            return None
+        body = call.body(self.limits.idle_seconds)
+        body = inflated(body) if wanted.gzip else body
         if wanted.service == "upload-pack":
             async with self._backend(wanted) as backend:
                 backend.feed(body)
-                return await self._answer(request, wanted, backend)
+                await self._answer(call, wanted, backend)
+            return None
         async with self._pushes, self._next_push(wanted.protocol) as push:
             size, body = await _counted(body, self.limits.idle_seconds)
             stored = None if size is None else size + stored_bytes(self._wiring.mirror)
@@ -219,7 +221,7 @@ class _Gate:
             limit(push.backend.process, limits.memory, limits.seconds)
             push.backend.feed(body)
             try:
-                return await self._answer(request, wanted, push.backend)
+                await self._answer(call, wanted, push.backend)
             finally:
                 self._measured = (self._measured[0], self._measured[1] + size) if self._measured and size else None
 
@@ -302,25 +304,25 @@ class _Gate:
         for fact in facts:
             self._tell(fact)
 
-    async def _answer(self, request: web.BaseRequest, wanted: GateRequest, backend: Backend) -> web.StreamResponse:
+    async def _answer(self, call: Call, wanted: GateRequest, backend: Backend) -> bool:
+        """Pass on what git says; return whether it said anything."""
         chunk = await backend.read()
         if not chunk and await backend.finish() != 0:
-            return _refuse(GateRefusal(502, "git could not serve this"))
-        response = web.StreamResponse(headers=_headers(wanted))
-        await response.prepare(request)
+            call.refuse(GateRefusal(502, "git could not serve this"))
+            return False
+        call.begin(_headers(wanted))
         greeting = b""
         chunk = _preface(wanted) + chunk
         while chunk:
             greeting += chunk if wanted == _GREETING else b""
-            async with asyncio.timeout(self.limits.idle_seconds):
-                await response.write(chunk)
+            await call.send(chunk, self.limits.idle_seconds)
             chunk = await backend.read()
         if await backend.finish() != 0:
             log.info("git %s ended with an error", wanted.service)
         elif wanted == _GREETING:
             self._greeting = greeting
-        await response.write_eof()
-        return response
+        call.end()
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +342,7 @@ class _Push:
 
 def _headers(wanted: GateRequest) -> dict[str, str]:
     kind = wanted.content_type("advertisement" if wanted.action == "advertise" else "result")
-    return {"Server": _SERVER, "Content-Type": kind, "Cache-Control": "no-cache, max-age=0, must-revalidate"}
+    return {"Content-Type": kind, "Cache-Control": "no-cache, max-age=0, must-revalidate"}
 
 
 def _preface(wanted: GateRequest) -> bytes:
@@ -371,30 +373,3 @@ async def _joined(first: list[bytes], rest: AsyncIterator[bytes] | None) -> Asyn
     if rest is not None:
         async for chunk in rest:
             yield chunk
-
-
-async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.version == HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
-    async for chunk in request.content.iter_chunked(_CHUNK):
-        yield chunk
-
-
-def _refuse(refusal: GateRefusal, *, close: bool = True) -> web.Response:
-    headers = {"Server": _SERVER, **dict(refusal.headers)}
-    text, kind = refusal.reason + "\n", "text/plain"
-    if refusal.lfs:
-        text, kind = json.dumps({"message": refusal.reason}), "application/vnd.git-lfs+json"
-    response = web.Response(status=refusal.status, text=text, content_type=kind, headers=headers)
-    if close:
-        response.force_close()  # whatever else was sent on this connection is not looked at
-    return response
-
-
-def _cut(request: web.BaseRequest) -> web.Response:
-    """Abort the connection: part of the answer may have been sent, so nothing else can report the failure."""
-    with contextlib.suppress(AttributeError):
-        if request.transport is not None:
-            request.transport.abort()
-    return web.Response(status=504)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from terok_util import TerokError, ensure_dir
-from terok_util.lazy import load_reference
 from terok_util.process import Process, spawn
 
 from terok_sandbox import hygiene, unix_sockets
@@ -31,7 +30,7 @@ from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import frames, systemd
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.hook import BUILD
-from terok_sandbox.supervise.preload import preload, settle
+from terok_sandbox.supervise.preload import preload
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 from terok_sandbox.supervise.worker_plan import WorkerPlan
 
@@ -161,8 +160,6 @@ class ForkServer:
             self._unlocking = None
 
     def _fork(self, path: Path, sidecar: Sidecar, listener: socket.socket, *, take_overs: list[float]) -> None:
-        if sidecar.gate is not None:
-            self._load_gate()
         here, there = socket.socketpair()
         here.setblocking(False)
         with listener, there:
@@ -172,15 +169,6 @@ class ForkServer:
         child = _Child(sidecar.container_name, path, pid, os.pidfd_open(pid), here, take_overs)
         self._children[child.name] = child
         self._selector.register(child.pidfd, selectors.EVENT_READ, lambda: self._ended(child))
-
-    def _load_gate(self) -> None:
-        """Import an HTTP server, a quarter of a gateway's memory, once for all forks that need it."""
-        known = len(sys.modules)
-        with suppress(ImportError):  # the gateway says so
-            load_reference(self._plan.gate)
-        if len(sys.modules) > known:
-            settle()
-            self._sources = _sources() | self._sources
 
     def _become_supervisor(self, path: Path, sidecar: Sidecar, listener: socket.socket, lifeline: int) -> NoReturn:
         status = CRASHED

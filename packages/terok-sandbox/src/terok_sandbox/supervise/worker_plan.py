@@ -10,13 +10,11 @@ class WorkerPlan:
     """Entry points (`module:function`) and times in seconds.
 
     `broker` and `gateway` take a `WorkerContext` and return an exit code; `rules` takes a `Sidecar` and
-    returns `Rules`; `certificate` takes the directories of the vault's audit and of what the container sees; what
-    the gateway needs for a gate (`gate`) is imported with the first container that has one.
+    returns `Rules`; `certificate` takes the directories of the vault's audit and of what the container sees.
     """
 
     broker: str = "terok_sandbox.broker:serve"
     gateway: str = "terok_sandbox.gateway:serve"
-    gate: str = "terok_sandbox.gate.server:serve_gate"
     rules: str = "terok_sandbox.supervise.rules:rules_for"
     certificate: str = "terok_sandbox.vault.authority:publish"
     handover_timeout: float = 120.0  # how long a supervisor waits for its first container

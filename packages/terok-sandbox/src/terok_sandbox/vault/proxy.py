@@ -17,6 +17,7 @@ from typing import Final
 
 from terok_sandbox.http1.body import Body, request_body
 from terok_sandbox.http1.head import HTTP2_PREFACE, HttpSyntaxError, RequestHead, http2_refusal
+from terok_sandbox.http1.stream import Deadlines, HeadTooLarge, Stream
 from terok_sandbox.vault.access import TokenGrant, VaultAccess
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.exchange import UNDECIDED, Exchange, OpenExchanges
@@ -26,7 +27,6 @@ from terok_sandbox.vault.oauth import FreshCredentials
 from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.reply import Reply, refusal_of
 from terok_sandbox.vault.store import TokenRow
-from terok_sandbox.vault.stream import Deadlines, HeadTooLarge, Stream
 from terok_sandbox.vault.swap import HEADERS_TOO_LARGE, Presented, Screened, read_screened, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
 from terok_sandbox.vault.upstream import Upload, UpstreamClient

@@ -10,12 +10,12 @@ from typing import Final
 
 from terok_sandbox.http1.body import LAST_CHUNK, chunk
 from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead, status_line
+from terok_sandbox.http1.stream import Stream
 from terok_sandbox.vault.exchange import HeldBackError, Traffic
 from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.request_parts import HOP_BY_HOP
 from terok_sandbox.vault.scrub import BodySearch, Patterns, ReflectedSecretError, UnreadableEncodingError, is_plain
 from terok_sandbox.vault.spellings import may_take_long
-from terok_sandbox.vault.stream import Stream
 from terok_sandbox.vault.swap import UpstreamRequest
 from terok_sandbox.vault.upstream import Answer, ClosedError, ConnectTimeoutError, ProxyFailedError, UploadFailedError
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from terok_sandbox.http1.body import LAST_CHUNK, Body, LengthBody, chunk, content_length, response_body
 from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead, read_response
+from terok_sandbox.http1.stream import Deadlines, Stream
 from terok_sandbox.vault.host_proxy import environment_proxy, proxy_authorization
-from terok_sandbox.vault.stream import Deadlines, Stream
 from terok_sandbox.vault.swap import UpstreamRequest
 
 CONNECT_SECONDS: Final = 10.0

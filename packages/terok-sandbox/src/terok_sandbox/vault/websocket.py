@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, RequestHead
+from terok_sandbox.http1.stream import Stream
 from terok_sandbox.vault import frames
 from terok_sandbox.vault.exchange import HeldBackError, Traffic
 from terok_sandbox.vault.frames import CLOSE, CONTROL, FrameError, FrameReader, Piece, frame
 from terok_sandbox.vault.scrub import Patterns, Scrubber
 from terok_sandbox.vault.spellings import may_take_long
-from terok_sandbox.vault.stream import Stream
 from terok_sandbox.vault.swap import Screened
 from terok_sandbox.vault.upstream import Answer
 

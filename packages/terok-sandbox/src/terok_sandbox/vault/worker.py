@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from terok_util.door import Door, Seat
 
+from terok_sandbox.http1.served import Client
+from terok_sandbox.http1.stream import LARGEST_READ, Deadlines, Stream
 from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.values.facts import Fact
@@ -22,7 +24,6 @@ from terok_sandbox.vault.authority import server_context
 from terok_sandbox.vault.oauth import FreshCredentials
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.ssh.agent import ContainerAgent
-from terok_sandbox.vault.stream import LARGEST_READ, Deadlines, Stream
 from terok_sandbox.vault.usage.meter import UsageMeter
 
 MAX_CONNECTIONS: Final = 448
@@ -31,39 +32,21 @@ MAX_TLS: Final = 128
 HANDSHAKE_SECONDS: Final = 10.0
 HEAR_SECONDS: Final = 5.0
 """How long an answer is heard out whose client has left."""
-CLOSE_SECONDS: Final = 60.0
-"""How long a client may take to read the end of the last answer."""
 
 
-class Client(Stream):
-    """One client connection. A client that goes away stops its request: nothing is fetched for nobody.
+class VaultClient(Client):
+    """A client of the vault: the answer of a model is heard out for a few seconds without it.
 
-    Only the answer of a model is heard out for a few seconds: most end by then, and say what they cost.
+    Most end by then, and say what they cost. Nothing else is fetched for nobody.
     """
 
-    is_request = True
-
-    def __init__(self, deadlines: Deadlines, seat: Seat) -> None:
-        super().__init__(deadlines)
-        self._seat = seat
-
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def abandon(self, task: asyncio.Task[None]) -> None:
         """Stop serving, soon."""
-        super().connection_lost(exc)
-        if self._seat.task is None:
-            return
         if self.unsettled is not None and self.unsettled():
             self.left = True
-            self.deadlines.loop.call_later(HEAR_SECONDS, self._seat.task.cancel)
+            self.deadlines.loop.call_later(HEAR_SECONDS, task.cancel)
         else:
-            self._seat.task.cancel()
-
-    async def read_head(self, idle: float, complete: float) -> bytes | None:
-        """Return the next head; until it is complete, a newcomer may get the seat."""
-        self._seat.release()
-        head = await super().read_head(idle, complete)
-        self._seat.occupy()
-        return head
+            task.cancel()
 
 
 class Server:
@@ -79,25 +62,15 @@ class Server:
         """Serve the connections of `listener`, which stays the caller's."""
         words = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
         door = self._plain if tls is None else self._tls
-        door.open(listener, lambda connection, seat: self._serve(connection, seat, words))
+
+        async def enter(connection: socket.socket, seat: Seat) -> None:
+            await VaultClient(self._deadlines, seat).serve(connection, self._handler, **words)
+
+        door.open(listener, enter)
 
     async def shutdown(self, seconds: float) -> None:
         """Take no more connections, give running exchanges some time, then cut them."""
         await asyncio.gather(self._plain.close_connections(seconds), self._tls.close_connections(seconds))
-
-    async def _serve(self, connection: socket.socket, seat: Seat, words: dict[str, Any]) -> None:
-        client = Client(self._deadlines, seat)
-        try:
-            await self._deadlines.loop.connect_accepted_socket(lambda: client, connection, **words)
-            await self._handler(client)
-        except BaseException:
-            client.reset()  # an answer that was begun must not look complete
-            raise
-        try:
-            seat.release()
-            await asyncio.sleep(CLOSE_SECONDS)  # the end of the connection cuts it short
-        finally:
-            client.abort()
 
 
 _log = logging.getLogger(__name__)

@@ -40,3 +40,9 @@ def test_what_only_loading_has_read_is_given_back_and_everything_still_works(tmp
 def test_the_program_itself_is_one_of_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", SimpleNamespace(__file__=__file__))  # type: ignore[arg-type]
     assert __file__ in forkserver._sources()
+
+
+def test_no_child_loads_a_web_framework() -> None:
+    """A quarter of a gateway's memory: the gate speaks HTTP with what the vault has loaded anyway."""
+    code = "import sys, terok_sandbox.broker, terok_sandbox.gateway; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

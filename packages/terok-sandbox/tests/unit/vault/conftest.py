@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from terok_sandbox.audit import read_audit
+from terok_sandbox.http1.stream import Deadlines
 from terok_sandbox.sidecar import UsageWiring, VaultWiring
 from terok_sandbox.values.facts import Fact
 from terok_sandbox.values.limits import NO_LIMITS, Limits, OnLimit
@@ -23,7 +24,6 @@ from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.worker import Server
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp import web
+from terok_sandbox.http1.stream import Deadlines
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.facts import Fact
-from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.usage.journal import read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 

@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.http1.stream import Deadlines
 from terok_sandbox.vault.access import Credential, VaultAccess
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route
 from terok_sandbox.vault.scrub import Patterns
-from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.worker import Server
 
 from .conftest import CONTAINER, SECRET, Provider, Vault

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
-from terok_sandbox.vault.stream import Deadlines, Stream
+from terok_sandbox.http1.stream import Deadlines, Stream
 from terok_sandbox.vault.worker import Server
 
 from .conftest import Provider, Vault, error

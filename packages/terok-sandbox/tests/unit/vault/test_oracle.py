@@ -20,6 +20,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from terok_sandbox.http1.stream import Deadlines
 from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
@@ -27,7 +28,6 @@ from terok_sandbox.vault.frames import BINARY, CONTINUATION, TEXT, FrameReader, 
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.scrub import Patterns
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.websocket import accept
 from terok_sandbox.vault.worker import Server
 

@@ -88,7 +88,7 @@ async def test_a_quarantine_ends_the_search_of_a_bomb(
         return len(data)
 
     monkeypatch.setattr(encodings.Scrubber, "feed", turns.counting(encodings.Scrubber.feed, begun))
-    monkeypatch.setattr("terok_sandbox.vault.stream.SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr("terok_sandbox.http1.stream.SWEEP_SECONDS", 0.001)
     provider.handler = handler
     request = f"GET /bomb HTTP/1.1\r\nHost: localhost\r\nx-api-key: {vault.token}\r\n\r\n"
     with suppress(ConnectionError):

@@ -13,9 +13,9 @@ import trustme
 from aiohttp import web
 from hypothesis import example, given
 from hypothesis import strategies as st
+from terok_sandbox.http1.stream import Deadlines
 from terok_sandbox.vault.host_proxy import environment_proxy
 from terok_sandbox.vault.reply import failure
-from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.swap import UpstreamRequest
 from terok_sandbox.vault.upstream import UpstreamClient, endpoint
 from terok_util.process import run_async
@@ -94,7 +94,7 @@ import asyncio, sys
 from terok_sandbox.vault.swap import UpstreamRequest
 from terok_sandbox.vault.reply import failure
 from terok_sandbox.vault.upstream import UpstreamClient
-from terok_sandbox.vault.stream import Deadlines
+from terok_sandbox.http1.stream import Deadlines
 
 async def main():
     deadlines = Deadlines()

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 from terok_util import UsageError, show, table
 
 
-def tui(plain: bool = False, keys: bool = False, as_json: bool = False) -> int:
-    """Open the terminal interface or its plain form, or list its keys."""
+def tui(
+    plain: bool = False,
+    web: bool = False,
+    listen: str | None = None,
+    port: int | None = None,
+    keys: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Open the terminal interface or its plain form, serve it to browsers, or list its keys."""
+    if not web and (listen is not None or port is not None):
+        raise UsageError("--listen and --port are for --web", hint="add --web")
     if keys or as_json:
         return _keys(as_json=as_json)
+    if web:
+        from terok.tui.web.serve import LOOPBACK, serve
+
+        return serve(partial(print, flush=True), listen or LOOPBACK, port)
     if not (sys.stdin.isatty() and (plain or sys.stdout.isatty())):
         raise UsageError("there is no terminal here", hint="`terok status` prints what needs you")
     if why := _plain(option=plain):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import safe_text, show
 
+from terok.cli.width import columns
 from terok.model.bars import LONGEST, SHORTEST, bar, fitting, percent
 from terok.model.money import share_of
 from terok.services.usage import Usage
@@ -57,7 +58,7 @@ def _lines(spending: Spending) -> Iterator[str]:
     if not spending.rows:
         yield "nothing was used"
         return
-    width = _columns() if sys.stdout.isatty() else None
+    width = columns() if sys.stdout.isatty() else None
     everything = spending.total
     shares = ["", *(share_of(one, everything) for one in spending.rows), ""]
     rows = [_cells(one, share) for one, share in zip((*spending.rows, everything), shares[1:], strict=True)]
@@ -79,16 +80,6 @@ def _lines(spending: Spending) -> Iterator[str]:
 def _cells(one: Sum, share: float | str) -> list[str]:
     counts = [f"{number:,}" for number in (one.requests, one.input, one.output, one.cached)]
     return [one.name, *counts, one.cost, share if isinstance(share, str) else percent(share).rjust(_PERCENT)]
-
-
-def _columns() -> int:
-    """Return the width of the terminal; `shutil` says it too, and takes as long to import as all the rest."""
-    if (said := os.environ.get("COLUMNS", "")).isdecimal() and int(said):
-        return int(said)
-    try:
-        return os.get_terminal_size().columns or 80
-    except OSError:
-        return 80
 
 
 def _plain() -> bool:

@@ -14,8 +14,8 @@ with lazy_imports(globals()):
     from terok_executor import AgentRequest as AgentRequest
     from terok_executor import AgentRoster as AgentRoster
     from terok_executor import AgentRunner as AgentRunner
-    from terok_executor import AuthEvent as AuthEvent
     from terok_executor import Authenticator as Authenticator
+    from terok_executor import AuthEvent as AuthEvent
     from terok_executor import AuthSession as AuthSession
     from terok_executor import Checked as Checked
     from terok_executor import CommandRequest as CommandRequest

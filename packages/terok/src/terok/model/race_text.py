@@ -1,4 +1,4 @@
-"""What a person reads about an attempt of a race, whoever shows it. Pure."""
+"""Words about an attempt of a race, whoever shows them. Pure."""
 
 from __future__ import annotations
 

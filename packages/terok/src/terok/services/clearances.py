@@ -30,10 +30,10 @@ class Wish(NamedTuple):
     container: str
     target: str
     program: str
-    """What the program that asks calls itself, "" where it was not found; a hint and no more."""
+    """The name that the program that asks gives itself, "" where it was not found; a hint and no more."""
     why: str
     since: float
-    count: int
+    times: int
     first_time: bool
     odd: str
     """A warning about the name, such as letters that look like others; "" for none."""
@@ -42,7 +42,7 @@ class Wish(NamedTuple):
     """The services that an allow opens, in words."""
     domain: str = ""
     context: tuple[tuple[str, str], ...] = ()
-    """What is known about the container's task, each with its name."""
+    """Facts about the container's task, each with its name."""
 
 
 class Clearances:

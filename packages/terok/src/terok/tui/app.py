@@ -24,7 +24,9 @@ from terok.tui.background.latest import Latest
 from terok.tui.background.opening import opened, tmux_window
 from terok.tui.background.output import Grown, Output
 from terok.tui.background.posts import Handed
+from terok.tui.background.versions import Versions, tried
 from terok.tui.background.works import Ended, Progress, Works
+from terok.tui.keymap import AGAIN
 from terok.tui.pages import PAGES
 from terok.tui.screens.inbox import InboxScreen
 from terok.tui.screens.page import Page
@@ -32,7 +34,7 @@ from terok.tui.theme import DEFAULT, looks
 from terok.tui.views.header import window_title
 from terok.tui.views.inbox import Place, place_to_json
 from terok.tui.views.rows import next_edge
-from terok.tui.views.world import Begun, News, Settled, World, after
+from terok.tui.views.world import Begun, Heard, News, Settled, World, after
 
 QUIT_AGAIN: Final = 5.0
 """Seconds in which a second key leaves although something is under way."""
@@ -76,6 +78,7 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         self.works = Works(self.post)
         self.feed = Feed(self.post, source)
         self.latest = Latest(self.post)
+        self._versions = Versions(self.post)
         self._then: dict[int, Callable[[Ended], None]] = {}
         self._reads: set[int] = set()
         self._ages: Timer | None = None
@@ -111,6 +114,11 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         self.feed.start()
         self.latest.start()
         self._keeper.start()
+        self._versions.start()
+
+    def on_app_focus(self) -> None:
+        """Look at what a person may have done meanwhile: installed another version."""
+        self._versions.look()
 
     @property
     def page(self) -> Page | None:
@@ -136,6 +144,8 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     def learn(self, news: News) -> None:
         """Make a piece of news part of the world, and have it drawn."""
         self.world = after(news, self.world)
+        if isinstance(news, Heard):  # also when the controller was replaced, as it is by another version
+            self._versions.look()
         if self.page is not None:
             self.page.redraw()
 
@@ -209,6 +219,7 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         """Open a screen of the table; its module is imported in a thread."""
         page = next(page for page in PAGES if page.name == name)
         self._opening += 1
+        self._versions.look()
 
         def show(ended: Ended) -> None:
             if ended.error:
@@ -286,8 +297,13 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         return found
 
     def open_terminal(self, *words: str) -> None:
-        """Run a command of terok that needs the terminal: in a window of tmux, or in this one, and come back."""
-        if "TMUX" in os.environ:
+        """Run a command of terok that needs the terminal: in a window of tmux, or in this one, and come back.
+
+        A browser has no terminal; there a person is told what to type in one.
+        """
+        if self.is_web:
+            self._say(f"type in a terminal: terok {shlex.join(words)}")
+        elif "TMUX" in os.environ:
             self.read("opening a window", lambda _: tmux_window(words), self._say)
         else:
             self.exit([*words])
@@ -345,6 +361,10 @@ class TerokApp(App[list[str]], inherit_bindings=False):
             self.title = title
             if self._driver is not None and not self.is_headless:
                 self._driver.write(f"\x1b]2;{title}\x07")
+
+    def begin_again(self) -> None:
+        """Become the version that is installed, if it starts at all."""
+        self.read("trying what is installed", lambda _: tried(), lambda _: self.exit(AGAIN))
 
     def action_leave(self) -> None:
         """Leave, as `q` does."""

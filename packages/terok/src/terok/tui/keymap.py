@@ -209,10 +209,13 @@ ACTIONS: Final = (
         "panic", "exclamation_mark", "panic", "cut everything off, or end that; asks for the word", EVERYWHERE, "panic"
     ),
     Action("back", "escape", "back", "go back, or out of what is being typed", EVERYWHERE, "", 70),
+    Action("reload", "ctrl+l", "begin again", "begin again, with the version that is installed", EVERYWHERE, "tui"),
     Action("quit", "q", "quit", "leave; tasks go on", EVERYWHERE),
     Action("help", "question_mark", "more", "show every key of this screen", EVERYWHERE, "tui", 1),
 )
 """The table. Where two actions of a screen have one key, a test fails."""
+AGAIN: Final = ["tui"]
+"""The command line of the terminal interface itself, which it is left with to begin again."""
 NAMES: Final = tuple(action.name for action in ACTIONS)
 _SIGNS: Final = {
     "right_square_bracket": "]",

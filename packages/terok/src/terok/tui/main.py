@@ -5,13 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from terok_util.process import exec_replace
 
 from terok.config import load_settings
 from terok.tui.background.kept import keep_place, kept_place
-from terok.tui.background.opening import PROGRAM
-from terok.tui.keymap import bound
+from terok.tui.background.opening import PROGRAM, command_line
+from terok.tui.keymap import AGAIN, bound
+
+if TYPE_CHECKING:
+    from terok.tui.app import TerokApp
 
 _AND_BACK = """\
 python=$1 main=$2; shift 2
@@ -22,17 +26,26 @@ exec "$python" -P -c "$main" tui
 
 def run() -> int:
     """Show the terminal interface until it is left."""
-    from terok.tui.app import TerokApp
     from terok.tui.driver import QuietDriver
 
-    settings = load_settings().tui
-    app = TerokApp(kept_place(), bound(settings.keys), theme=settings.theme, driver=QuietDriver)
-    gc.freeze()  # what was imported stays: to search it for garbage would hold the keys up
+    app = made(QuietDriver)
     words = app.run()
     keep_place(app.place)
+    if words == AGAIN:
+        exec_replace(command_line(words))
     if words:
         become(words)
     return app.return_code or 0
+
+
+def made(driver: Any) -> TerokApp:
+    """Return the program, where the person was when they left, for a driver of Textual."""
+    from terok.tui.app import TerokApp
+
+    settings = load_settings().tui
+    app = TerokApp(kept_place(), bound(settings.keys), theme=settings.theme, driver=driver)
+    gc.freeze()  # what was imported stays: to search it for garbage would hold the keys up
+    return app
 
 
 def become(words: Sequence[str]) -> None:

@@ -149,8 +149,8 @@ class PlainRace:
             self._say(found.message)
             self._say(found.hint)
             return
-        for line in (*attempt_lines(found.board), *_RACE_HELP):
-            self._say(line)
+        for text in (*attempt_lines(found.board), *_RACE_HELP):
+            self._say(text)
         rows = {str(one.number): one for one in found.board.standings}
         while (line := self._read("race> ")) is not None:
             word, *rest = line.split() or ["b"]

@@ -1,4 +1,4 @@
-"""What the plain form shows and does beside tasks, by a word each: the tables of the screens as labeled lines."""
+"""Words of the plain form beside those about tasks: the tables of the screens as labeled lines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def do(word: str, rest: str, say: Say, read: Read, command: Command) -> bool:
 
 
 def _usage(rest: str) -> list[str]:
-    by = next((by for by in BYS if by == rest), "task")
+    by = next((by for by in BYS if by == rest), BYS[0])
     spending = looking.read_usage(by, None)
     return [*labeled(usage_table(spending)), *flat(usage_lines(spending))]
 

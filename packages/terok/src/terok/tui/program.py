@@ -75,5 +75,8 @@ class Program(Protocol):
     def tell_window(self) -> None:
         """Set the title of the terminal's window."""
 
+    def begin_again(self) -> None:
+        """Become the version that is installed, at the place where the person is."""
+
     def leave(self) -> None:
         """Leave, unless something is under way that a person should know of."""

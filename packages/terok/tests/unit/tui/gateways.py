@@ -50,6 +50,7 @@ class Gateway:
         operations = {**self._operations.by_name, **self.hub.operations}
         with suppress(asyncio.CancelledError):
             self._loop.run_until_complete(serve_control(self._path, self._listener, operations))
+        self._loop.close()
 
     def end(self) -> None:
         def cancel() -> None:

@@ -1,4 +1,4 @@
-"""What the screens of upkeep show in tests: fixed values, none of which is read from this machine."""
+"""Values that the screens of upkeep show in tests, none of which is read from this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from terok.tui.views.panic import Lockdown
 from terok.tui.views.sickbay import Remark
 
 GIGABYTE = 10**9
-EVIL = "[red]\x1b[2J‮evil​"
+EVIL = "[red]\x1b[2J\u202eevil\u200b"
 
 
 def operation(number: int, state: str, at: float, expires: float | None, summary: str) -> Operation:

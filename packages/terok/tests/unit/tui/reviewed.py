@@ -35,7 +35,9 @@ def diff(rows: list[tuple[str, str]], path: str = "src/a.py", **more: Any) -> Fi
     old, new = (sum(kind in kinds for kind, _ in rows) for kinds in (" -", " +"))
     body = "".join(f"{kind}{text}\n" for kind, text in rows)
     patch = f"diff --git a/x b/x\n@@ -10,{old} +10,{new} @@ def above():\n{body}"
-    return FileDiff("M", path, path, "100644", "100644", "1" * 40, "2" * 40, patch=patch.encode("utf-8", "replace"), **more)
+    return FileDiff(
+        "M", path, path, "100644", "100644", "1" * 40, "2" * 40, patch=patch.encode("utf-8", "replace"), **more
+    )
 
 
 def agent_of(tasks: Tasks, place: Path, monkeypatch: pytest.MonkeyPatch, task_id: str = REVIEW) -> Agent:
@@ -70,7 +72,9 @@ def raced(tasks: Tasks, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ["git", "-C", str(agent.upstream), "rev-parse", "main"], check=True, capture_output=True, text=True
     ).stdout.strip()
     race = Race(RACE, "greet", "web", 1.0, "Greet people", "web", base)
-    attempts = [Attempt(RACE, number, one, f"greet-{number}", "claude") for number, one in enumerate((FIRST, SECOND), 1)]
+    attempts = [
+        Attempt(RACE, number, one, f"greet-{number}", "claude") for number, one in enumerate((FIRST, SECOND), 1)
+    ]
     with tasks.store.write() as writer:
         add_race(writer, race, attempts)
 

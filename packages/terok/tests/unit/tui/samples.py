@@ -21,7 +21,7 @@ def wish(text="files.example.org:443/tcp", **more):
         "program": "curl",
         "why": "no rule allows it",
         "since": NOW - 245,
-        "count": 3,
+        "times": 3,
         "first_time": True,
         "odd": "",
         "address": "203.0.113.7",

@@ -95,7 +95,9 @@ async def test_review(tui, size, tmp_path, monkeypatch):
         shown = [painted(app)]
         await pilot.press(*["right_curly_bracket"] * 3, "enter", "j", "j", "j", "j")
         screen = app.screen
-        await until(pilot, lambda: screen.sheet is not None and screen.sheet.path == "src/greet.py" and screen.spot.row == 4)
+        await until(
+            pilot, lambda: screen.sheet is not None and screen.sheet.path == "src/greet.py" and screen.spot.row == 4
+        )
         await until(pilot, lambda: screen._colors(screen.sheet))
         await pilot.pause(0.1)
         shown.append(painted(app))

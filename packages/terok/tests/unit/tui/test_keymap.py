@@ -19,14 +19,14 @@ from textual.screen import Screen
 
 HOME = Path(terok.tui.__file__).parent
 SCREENS = {page.name: page for page in PAGES}
-LOCAL = frozenset(
-    """
-    down up page_down page_up top bottom previous_needing open peek fold copy mark mark_all
-    search next_match previous_match follow raw command palette back quit
-    read next_file previous_file next_hunk previous_hunk next_remark previous_remark select
-    fold_section next_section previous_section choose newest copy_link again change find every_check
-    """.split()
-)
+LOCAL = {
+    *("down", "up", "page_down", "page_up", "top", "bottom", "previous_needing", "open", "peek", "fold", "copy"),
+    *("mark", "mark_all", "search", "next_match", "previous_match", "follow", "raw"),
+    *("command", "palette", "back", "quit"),
+    *("read", "next_file", "previous_file", "next_hunk", "previous_hunk", "next_remark", "previous_remark", "select"),
+    *("fold_section", "next_section", "previous_section", "choose", "newest", "copy_link"),
+    *("again", "change", "find", "every_check"),
+}
 """Actions that change only what is shown here: no verb of the command line does the same."""
 
 

@@ -49,7 +49,9 @@ def test_rows_fit_and_are_safe_and_no_character_of_a_line_is_lost(rows, path, te
 
 
 def hostile(text, line):
-    comment = Comment(3, "t", "b", "1" * 40, "", Place(text, line, line), Quote(), text or "x", text, 0.0, None, None, None, "sent")
+    comment = Comment(
+        3, "t", "b", "1" * 40, "", Place(text, line, line), Quote(), text or "x", text, 0.0, None, None, None, "sent"
+    )
     for one in review_remarks._comments([Placed(comment, None), Placed(comment, comment.place)], since=False):
         yield one._replace(side="new", line=line)
 
@@ -57,7 +59,16 @@ def hostile(text, line):
 @given(NASTY, st.integers(1, 200))
 def test_a_race_fits_and_is_safe(text, cells):
     one = Standing(
-        1, text, text, text, text, word="failed", reason=text, branch=text, tip="", problem=text,
+        1,
+        text,
+        text,
+        text,
+        text,
+        word="failed",
+        reason=text,
+        branch=text,
+        tip="",
+        problem=text,
         check=Check("failed", 1, 2.0, text),
     )
     board = Board(Race("d", text, text, 1.0, text, "web", "1" * 40, text), (one,), {"cost": (1,)}, {text: (1, 2)})
@@ -67,7 +78,12 @@ def test_a_race_fits_and_is_safe(text, cells):
 
 
 def test_remarks_stand_below_their_lines_and_others_on_top_with_their_place():
-    said = [remark(11), remark(11, side="old", head="old"), remark(99, head="elsewhere"), remark(side="file", head="file", place="src/a.py")]
+    said = [
+        remark(11),
+        remark(11, side="old", head="old"),
+        remark(99, head="elsewhere"),
+        remark(side="file", head="file", place="src/a.py"),
+    ]
     for split in (False, True):
         made = sheet(diff(CHANGE), said, 120, split=split)
         shown = [plain(row_line(row, made, {})).strip() for row in made.rows]
@@ -126,13 +142,21 @@ def test_the_tree_is_walked_file_by_file():
 
 def comment(number, now, *, thread=None, resolved=None, place=None):
     at = place or Place("a", 3, 3)
-    made = Comment(number, "t", "b", "1" * 40, "", at, Quote(), f"text {number}", "dev", 0.0, thread, None, resolved, "sent")
+    made = Comment(
+        number, "t", "b", "1" * 40, "", at, Quote(), f"text {number}", "dev", 0.0, thread, None, resolved, "sent"
+    )
     return Placed(made, now)
 
 
 def test_answers_stand_with_their_comment_and_what_is_stale_says_so():
     here, other = Place("a", 5, 6), Place("b", 2, 2, "old")
-    placed = [comment(1, here), comment(2, other), comment(3, None, thread=1), comment(4, None), comment(5, here, resolved=1.0)]
+    placed = [
+        comment(1, here),
+        comment(2, other),
+        comment(3, None, thread=1),
+        comment(4, None),
+        comment(5, here, resolved=1.0),
+    ]
     found = list(review_remarks._comments(placed, since=False))
     assert [(one.comment, one.path, one.side, one.line, one.answer) for one in found] == [
         (1, "a", "new", 6, False),
@@ -165,10 +189,12 @@ def test_colors_change_no_character(rows, path):
         assert plain(spans) == made.texts[line]
 
 
-@pytest.mark.parametrize("told", [None, [], [[[1, "plain"]]] * 6, [[[3, "bold red"]]] + [None] * 5, [[[-1, "dim"]]] + [None] * 5])
+@pytest.mark.parametrize(
+    "told", [None, [], [[[1, "plain"]]] * 6, [[[3, "bold red"]]] + [None] * 5, [[[-1, "dim"]]] + [None] * 5]
+)
 def test_colors_that_do_not_fit_are_refused(told):
     made = sheet(diff(CHANGE), [], 80)
-    with pytest.raises(ValueError, match="color|length"):
+    with pytest.raises(ValueError, match=r"color|length"):
         decoded(told, made.hunks, made.texts)
 
 

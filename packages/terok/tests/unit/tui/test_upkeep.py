@@ -54,7 +54,7 @@ async def text(file):
 async def opened(pilot, key, name):
     await until(pilot, lambda: pilot.app.world.loaded)
     await pilot.press(key)
-    await until(pilot, lambda: pilot.app.screen.NAME == name)
+    await until(pilot, lambda: name == pilot.app.screen.NAME)
 
 
 async def test_projects_are_listed_broken_ones_too_and_one_is_shown(tui, web, monkeypatch):

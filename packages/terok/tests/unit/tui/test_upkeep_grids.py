@@ -53,7 +53,7 @@ async def test_a_screen(tui, name, size):
             before = app.screen
             await pilot.press(NAMES.get(key, key), *(["enter"] if key == "!" else []))
             await until(pilot, lambda before=before: app.screen is not before)
-        await until(pilot, lambda: app.screen.NAME == name and WORDS[name] in painted(app))
+        await until(pilot, lambda: name == app.screen.NAME and WORDS[name] in painted(app))
         await pilot.pause(0.1)
         shown = painted(app)
     compare(shown, f"{name}-{size[0]}x{size[1]}")

@@ -116,7 +116,7 @@ def test_settings_are_found_by_their_words_and_say_what_they_hide():
     assert [one.key for one in wanted(SETTINGS, "run seconds", everything=True)] == ["run.timeout"]
     assert "hides 2g" in " ".join(plain(line) for line in setting_lines(SETTINGS[0], 80))
     evil = Setting(key="x.y", value={"a": EVIL}, kind="text", default=None, help=EVIL)
-    fits([line for line in columns(settings_table([evil]), 60)], 60)
+    fits(list(columns(settings_table([evil]), 60)), 60)
     assert all(plain(line).isprintable() for line in setting_lines(evil, 60))
 
 

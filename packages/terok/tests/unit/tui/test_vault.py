@@ -124,7 +124,9 @@ class Driver:
 @pytest.fixture
 def login(monkeypatch):
     driver = Driver()
-    spec = LoginSpec({"device": ("x",)}, ("https://login.example.org/",), code="AB-[^ ]+", paste="the code")
+    spec = LoginSpec(
+        methods={"device": ("x",)}, urls=("https://login.example.org/",), code="AB-[^ ]+", paste="the code"
+    )
 
     def session(provider, method, say):
         return AuthSession(spec, driver, lambda credential: "stored the sign-in")

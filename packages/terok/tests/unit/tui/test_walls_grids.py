@@ -47,7 +47,7 @@ async def asked(app, pilot):
     app.open_page("clearance")
     await until(pilot, lambda: app.screen.NAME == "clearance" and "nothing waits" in grid(app))
     app.screen._asking.stop()
-    other = samples.wish("xn--files-example.org:22/tcp", id="r2", odd="letters that look like others", count=1)
+    other = samples.wish("xn--files-example.org:22/tcp", id="r2", odd="letters that look like others", times=1)
     app.screen._with_asked(Asked((samples.wish(), other)))
 
 
@@ -59,7 +59,7 @@ async def choice(app, pilot):
 
 async def named(name, text, app, pilot, **more):
     app.open_page(name, **more)
-    await until(pilot, lambda: app.screen.NAME == name and text in grid(app))
+    await until(pilot, lambda: name == app.screen.NAME and text in grid(app))
 
 
 async def signin(app, pilot):

@@ -1,4 +1,4 @@
-"""What the screens of races have read in threads."""
+"""Reading races and differences of attempts, for threads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def board_of(task: str) -> Judged | Trouble:
 
 
 class Difference(NamedTuple):
-    """What differs between two commits, and how many lines each file gains and loses."""
+    """The changes between two commits, and how many lines each file gains and loses."""
 
     pair: Pair
     changes: Changes

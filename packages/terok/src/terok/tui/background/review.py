@@ -1,4 +1,4 @@
-"""What the screens of reviews have done in threads: looking, counting, laying a file out, and what a person decides."""
+"""Reviews in threads: looking, counting, laying a file out, and what a person decides."""
 
 from __future__ import annotations
 

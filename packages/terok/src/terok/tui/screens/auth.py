@@ -1,4 +1,4 @@
-"""What can be signed in to, and how each credential stands."""
+"""Providers to sign in to, and how each credential stands."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from terok.tui.widgets.lines import Bar, Lines
 
 
 class ChoiceScreen(OnRows, inherit_bindings=False):
-    """What there is to choose, below what it is about; `then` gets the key of what was chosen, back on its screen."""
+    """Things to choose, below words about them; `then` gets the key of what was chosen, back on its screen."""
 
     NAME: ClassVar[str] = "choice"
     BINDINGS = bindings_of("choice")

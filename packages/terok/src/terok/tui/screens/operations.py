@@ -1,4 +1,4 @@
-"""What was deleted, archived, promoted or rejected, and taking it back."""
+"""Everything that was deleted, archived, promoted or rejected, and taking it back."""
 
 from __future__ import annotations
 

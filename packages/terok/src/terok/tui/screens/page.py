@@ -170,6 +170,10 @@ class Page(Screen[None], inherit_bindings=False):
         """Leave; what is under way is named once before."""
         self.terok.leave()
 
+    def do_reload(self) -> None:
+        """Begin again, with the version that is installed now."""
+        self.terok.begin_again()
+
     def do_help(self) -> None:
         """Show every key of this screen."""
         self.terok.open_page("help", of=self.NAME)

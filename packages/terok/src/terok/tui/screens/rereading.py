@@ -11,7 +11,7 @@ class Rereading(Page):
     """A screen that shows what `look` reads in a thread; `came` says whether it was there once, `problem` why not."""
 
     READS: ClassVar[str] = "reading"
-    """What is going on meanwhile, in words."""
+    """Words for reading."""
 
     def __init__(self) -> None:
         super().__init__()

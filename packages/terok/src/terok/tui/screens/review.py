@@ -1,4 +1,4 @@
-"""What a task brings: read, commented, checked, and sent upstream or turned down."""
+"""The work of a task: read, commented, checked, and sent upstream or turned down."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ class ReviewScreen(OnDiff, OnTasks, inherit_bindings=False):
 
     def _read_records(self) -> None:
         if (look := self._seen) is not None:
-            self.terok.read("reading the records", lambda _: work.records(look), partial(self._fresh, look, self._writes))
+            self.terok.read(
+                "reading the records", lambda _: work.records(look), partial(self._fresh, look, self._writes)
+            )
 
     def _fresh(self, before: Look, writes: int, found: tuple[Look, bool]) -> None:
         if writes != self._writes:

@@ -102,7 +102,7 @@ class OnDiff(Page):
 
     @property
     def entry(self) -> Entry | None:
-        """What is chosen in the tree."""
+        """The line of the tree with the cursor."""
         return self.tree_of[self.spot.entry] if self.spot.entry < len(self.tree_of) else None
 
     @property
@@ -155,9 +155,7 @@ class OnDiff(Page):
             entry = tree[number]
             viewed = entry.file is not None and (entry.path, entry.file.new_blob) in self.viewed
             chosen = number == at
-            return entry_line(
-                entry, cells - 1, counts=self.line_counts, viewed=viewed, said=self.said, chosen=chosen
-            )
+            return entry_line(entry, cells - 1, counts=self.line_counts, viewed=viewed, said=self.said, chosen=chosen)
 
         files.show(len(tree), line, at if here else None)
         top, height = files.scroll_offset.y, files.size.height

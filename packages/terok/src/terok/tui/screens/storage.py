@@ -1,4 +1,4 @@
-"""What is kept on disk: images, workspaces, trash; and cleaning up, of which the first step removes nothing."""
+"""The disk: images, workspaces, trash; and cleaning up, of which the first step removes nothing."""
 
 from __future__ import annotations
 

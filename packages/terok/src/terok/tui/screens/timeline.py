@@ -1,4 +1,4 @@
-"""What has happened to a task, from all walls, the vault, its output and the database."""
+"""Events of a task, from all walls, the vault, its output and the database."""
 
 from __future__ import annotations
 

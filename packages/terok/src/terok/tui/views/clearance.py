@@ -53,7 +53,7 @@ def wish_line(wish: Wish, tasks: Mapping[str, Task], now: float, cells: int) -> 
             said(wish.target, "needs"),
             *more,
             said(f"  by {wish.program}" if wish.program else "", "dim"),
-            Span(f"  {passed(now - wish.since)}" + (f", {wish.count} times" if wish.count > 1 else ""), "dim"),
+            Span(f"  {passed(now - wish.since)}" + (f", {wish.times} times" if wish.times > 1 else ""), "dim"),
         ),
         cells,
     )
@@ -62,7 +62,7 @@ def wish_line(wish: Wish, tasks: Mapping[str, Task], now: float, cells: int) -> 
 def wish_lines(wish: Wish, cells: int) -> list[Line]:
     """Return what is known about one question, what matters most first."""
     asked = f"first request for {wish.domain or wish.target}" if wish.first_time else ""
-    asked += ", " * bool(asked and wish.count > 1) + (f"asked {wish.count} times" if wish.count > 1 else "")
+    asked += ", " * bool(asked and wish.times > 1) + (f"asked {wish.times} times" if wish.times > 1 else "")
     rows = [
         ("asks for", wish.target + (f" ({wish.address})" if wish.address else ""), "bold"),
         ("beware", wish.odd, "error"),

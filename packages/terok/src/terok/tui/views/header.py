@@ -32,6 +32,8 @@ def header(world: World, cells: int, *, title: str = "") -> Line:
     for group, words in _COUNTED:
         if counts[group]:
             line.append(Span(f"  {counts[group]} {words}", group if group in ("needs", "review") else "plain"))
+    if world.installed:
+        line.insert(1, said(f"  {world.installed} is installed: ^l begins again", "bold"))
     if world.silence:
         return cropped((*line[:1], said(f"  not live: {world.silence}", "error"), *line[1:]), cells)
     return cropped(tuple(line), cells)

@@ -22,5 +22,5 @@ def idle_actions(task: Task | None) -> dict[str, str]:
     if not task.branch:
         found |= dict.fromkeys(("review", "promote", "reject"), "it has no branch")
     if not task.race:
-        found["race"] = "it is no attempt of a race"
+        found["race"] = "no race has it"
     return found

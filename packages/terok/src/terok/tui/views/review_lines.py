@@ -35,20 +35,22 @@ def _unified(row: Row, sheet: Sheet, colors: Colors) -> Line:
     line = row.new if row.new is not None else row.old
     assert line is not None
     first = row.part == 0
-    numbers = f"{_number(row.old and row.old.old, first)} {_number(row.new and row.new.new, first)} "
+    old, new = (row.old.old if row.old is not None else None), (row.new.new if row.new is not None else None)
+    numbers = f"{_number(old, first)} {_number(new, first)} "
     return (*_numbered(line, numbers, first), *_piece(line, row.part, sheet, colors))
 
 
 def _split(row: Row, sheet: Sheet, colors: Colors) -> Line:
     room = room_of(sheet.cells, split=True)
     sides: list[Line] = []
-    for line, number in ((row.old, row.old and row.old.old), (row.new, row.new and row.new.new)):
+    for line, new in ((row.old, False), (row.new, True)):
         if line is None:
             sides.append((Span(" " * (NUMBER + 2 + room)),))
             continue
         parts = len(pieces(sheet.texts[line], room))
         text = _piece(line, row.part, sheet, colors) if row.part < parts else ()
-        side = (*_numbered(line, f"{_number(number, row.part == 0)} ", row.part == 0), *text)
+        number = _number(line.new if new else line.old, row.part == 0)
+        side = (*_numbered(line, f"{number} ", row.part == 0), *text)
         side = cropped(side, NUMBER + 2 + room)
         sides.append((*side, Span(" " * (NUMBER + 2 + room - width(side)))))
     return (*sides[0], Span("|", "dim"), *sides[1])

@@ -1,4 +1,4 @@
-"""What is to be read of a review before its files: commits, what moved upstream, remarks on no line, checks. Pure."""
+"""The part of a review before its files: commits, what moved upstream, remarks on no line, checks. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said about a review: the gate's findings, and people's comments in threads, each with its place. Pure."""
+"""Remarks about a review: the gate's findings, and people's comments in threads, each with its place. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from terok.services.review_comments import Placed
     from terok.services.review_look import Look
 
-    Said = Mapping[str, Sequence[Remark]]
+    Said = Mapping[str, Sequence["Remark"]]
     """Remarks by the path of the file, those of no file that is shown as ""."""
 
 

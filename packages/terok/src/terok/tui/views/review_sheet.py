@@ -61,10 +61,8 @@ class Sheet(NamedTuple):
     hunks: tuple[Hunk, ...] = ()
 
 
-def sheet(
-    file: FileDiff, remarks: Sequence[Remark], cells: int, *, split: bool = False, missing: str = ""
-) -> Sheet:
-    """Return the rows of a file; `missing` says why there are no lines of it. MalformedDiff if they are no patch."""
+def sheet(file: FileDiff, remarks: Sequence[Remark], cells: int, *, split: bool = False, missing: str = "") -> Sheet:
+    """Return the rows of a file; `missing` says why there are no lines of it. MalformedDiff for what is not a patch."""
     hunks = file.hunks()
     texts = {line: text for hunk in hunks for line, text in shown_lines(hunk).items()}
     numbers = {(side, number) for line in texts for side, number in (("old", line.old), ("new", line.new)) if number}

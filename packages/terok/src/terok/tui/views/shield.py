@@ -25,7 +25,7 @@ _ACTIONS: Final = {"refused": "needs", "blocked": "needs", "verdict": "bold", "p
 
 
 class Terms(NamedTuple):
-    """What a person wants opened or closed: for how many minutes (None: with the container), and why."""
+    """A destination that a person wants opened or closed: for how many minutes (None: with the container), and why."""
 
     target: str
     minutes: int | None

@@ -1,4 +1,4 @@
-"""What can be signed in to, and one sign-in from its link to its end, as lines. Pure."""
+"""Providers to sign in to, and one sign-in from its link to its end, as lines. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _SHORT: Final = {"oauth": "account", "device": "code", "api-key": "key"}
 
 def way_sections(ways: Iterable[Way], now: float) -> tuple[Section, ...]:
     """Return the providers that agents use by default, and all others."""
-    used, others = [], []
+    used: list[Row] = []
+    others: list[Row] = []
     for way in ways:
         (used if way.agents else others).append(Row(way.name, _way(way, now), way))
     return Section("agents", tuple(used), "no agent"), Section("others", tuple(others), "none")
@@ -35,7 +36,7 @@ def _way(way: Way, now: float) -> Callable[[int], Line]:
                 Span(fit(way.label, 22 if cells >= 76 else 14), "bold"),
                 Span(f" {fit(way.state, 10)}", state(way.state).style),
                 said(expires, "dim"),
-                Span(f" {fit(methods, 18)}"),
+                Span(f" {fit(methods, 19)} "),
                 said(" ".join(way.agents), "dim"),
                 said(f"  {way.account}" if way.account else ""),
             ),

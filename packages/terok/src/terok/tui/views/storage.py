@@ -1,4 +1,4 @@
-"""What is kept on disk, and what of it is not needed any more, as tables. Pure."""
+"""Things on disk, and those that are not needed any more, as tables. Pure."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ WIDE: Final = 100
 
 
 class Shown(NamedTuple):
-    """What is shown: kinds (none means all), kinds that are not, and texts that have to be in an entry."""
+    """Entries that are shown: kinds (none means all), kinds that are not, and texts that have to be in an entry."""
 
     kinds: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()

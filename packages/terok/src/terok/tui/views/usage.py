@@ -39,7 +39,8 @@ def usage_table(spending: Spending) -> Table:
 
 def usage_lines(spending: Spending) -> list[Line]:
     """Return what has to be known about the sums."""
-    everything, lines = spending.total, []
+    everything = spending.total
+    lines: list[Line] = []
     if everything.plan_requests:
         shown = percent(everything.plan_tokens / max(1, everything.tokens))
         paid = f"{everything.plan_requests:,} of {everything.requests:,} requests, {shown} of the tokens"

@@ -27,7 +27,7 @@ PASSPHRASE: Final = (
     Option("acknowledge", "acknowledge", "confirm that it is written down, in a terminal"),
     Option("change", "change", "encrypt the vault with another one, in a terminal"),
 )
-"""What can be done about the vault's passphrase, by the words of `vault passphrase`."""
+"""Choices about the vault's passphrase, by the words of `vault passphrase`."""
 IN_TERMINAL: Final = frozenset(("reveal", "acknowledge", "change"))
 """Those that show or ask for the passphrase: never on this screen."""
 DECISIONS: Final = (
@@ -35,7 +35,7 @@ DECISIONS: Final = (
     Option("finish", "finish the turn", "let calls through until it has ended"),
     Option("raise", "raise the limit", "you say how far"),
 )
-"""What can be decided about a limit."""
+"""Answers about a limit."""
 _STATES: Final = {"unlocked": "working", "valid": "working", "refreshes": "working", "room": "working"}
 _BAD: Final = frozenset(("error", "locked", "expired", "unroutable", "missing", "refuses", "holds"))
 _BAR: Final = 10
@@ -73,9 +73,7 @@ def safe_sections(safe: Safe, tasks: Mapping[str, Task], now: float) -> tuple[Se
     credentials = tuple(
         Row(f"{one.credential_set} {one.provider}", _credential(one, now), one) for one in safe.credentials
     )
-    limits = tuple(
-        Row(f"{one.container} {one.whose} {one.limit}", _limit(one, tasks), one) for one in safe.limits
-    )
+    limits = tuple(Row(f"{one.container} {one.whose} {one.limit}", _limit(one, tasks), one) for one in safe.limits)
     tokens = tuple(Row(one.id, _token(one, tasks, now), one) for one in safe.tokens)
     tiers = tuple(Row(name, _tier(name, safe.kept, there=there)) for name, there in safe.tiers)
     return (
@@ -94,8 +92,8 @@ def _credential(one: Credential, now: float) -> Callable[[int], Line]:
                 Span("  "),
                 Span(fit(one.provider, 14 if cells >= 60 else 10), "bold"),
                 said(f" {fit(one.state, 10)}", state(one.state).style),
-                Span(fit(expires, 15), "dim"),
-                Span(fit(one.billing, 8)),
+                Span(fit(expires, 16), "dim"),
+                Span(f" {fit(one.billing, 8)}"),
                 Span(fit(one.kind, 9), "dim"),
                 said(one.account),
                 said(f"  set {one.credential_set}" if one.credential_set != "default" else "", "dim"),

@@ -28,6 +28,8 @@ class World:
     """Whatever a person has asked for and is not done yet: the tasks, each with words such as `stopping`."""
     loaded: bool = False
     silence: str = ""
+    installed: str = ""
+    """Which other version was installed since this one runs, "" for none."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -77,7 +79,14 @@ class Settled:
     tasks: tuple[str, ...]
 
 
-News = Loaded | Changed | Heard | Looked | Begun | Settled
+@lean_dataclass(frozen=True, slots=True)
+class Installed:
+    """Another version was installed."""
+
+    version: str
+
+
+News = Loaded | Changed | Heard | Looked | Begun | Settled | Installed
 
 
 @singledispatch
@@ -121,3 +130,8 @@ def _(news: Begun, world: World) -> World:
 @after.register
 def _(news: Settled, world: World) -> World:
     return replace(world, pending={key: words for key, words in world.pending.items() if key not in news.tasks})
+
+
+@after.register
+def _(news: Installed, world: World) -> World:
+    return replace(world, installed=news.version)

@@ -58,7 +58,7 @@ class Ask(Horizontal):
     def compose(self) -> ComposeResult:
         """Make the two parts of the line."""
         yield Static(Content(""))
-        yield Input()
+        yield Input(select_on_focus=False)  # what is proposed is gone on with, not replaced
 
     def on_mount(self) -> None:
         """Keep the cursor from blinking: that would wake the program twice a second."""

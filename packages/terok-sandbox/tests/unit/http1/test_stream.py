@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 import pytest
-from terok_sandbox.vault.stream import LARGEST_READ, READS_TOGETHER, SMALLEST_READ, Deadlines, Stream
+from terok_sandbox.http1.stream import LARGEST_READ, READS_TOGETHER, SMALLEST_READ, Deadlines, Stream
 
 
 async def test_a_lone_stream_reads_in_large_pieces_and_many_in_small_ones() -> None:
@@ -70,7 +70,7 @@ async def test_a_reader_goes_on_within_the_read_and_can_be_cancelled_while_it_wa
 
 
 async def test_what_is_late_ends_and_then_nothing_wakes_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("terok_sandbox.vault.stream.SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr("terok_sandbox.http1.stream.SWEEP_SECONDS", 0.001)
     deadlines, (mine, theirs) = Deadlines(), socket.socketpair()
     assert deadlines._timer is None
     stream = Stream(deadlines)
