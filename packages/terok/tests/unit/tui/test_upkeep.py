@@ -41,6 +41,7 @@ def web(root):
     file = root / "config/projects/web/project.yml"
     file.parent.mkdir(parents=True)
     file.write_text(MADE.format(upstream=upstream(root / "upstream")))
+    (root / "config/config.yml").write_text("tasks: {slots: 9, project_slots: 9}\n")
     broken = root / "config/projects/broken/project.yml"
     broken.parent.mkdir()
     broken.write_text("nosuch: 1\n")

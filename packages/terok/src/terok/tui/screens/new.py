@@ -38,7 +38,7 @@ class NewScreen(OnForm, inherit_bindings=False):
             "what is to be done:",
             lambda text: self.written("prompt", text),
             other=self._at_once,
-            hint="nothing for a terminal with the agent; alt+enter starts at once",
+            hint="nothing for a terminal; alt+enter starts at once",
         )
 
     def _with_choices(self, found: Choices) -> None:

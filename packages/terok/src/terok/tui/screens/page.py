@@ -19,7 +19,7 @@ from textual.widget import Widget
 from terok.tui.views.footer import entries, entry_at, footer
 from terok.tui.views.header import header
 from terok.tui.views.inbox import next_needing
-from terok.tui.views.text import Line, Span, cropped, said
+from terok.tui.views.text import Line, Span, cropped, said, width, wrapped
 from terok.tui.widgets.ask import Ask, Question
 from terok.tui.widgets.lines import Bar
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from terok.tui.program import Program
     from terok.tui.views.choice import Option
     from terok.tui.views.world import World
+
+_NOTE = 3
+"""Lines that a note takes at most, and those that its hint takes."""
 
 
 class Page(Screen[None], inherit_bindings=False):
@@ -105,23 +108,26 @@ class Page(Screen[None], inherit_bindings=False):
 
     def note(self, text: str, *, hint: str = "", error: bool = False) -> None:
         """Show a line above the footer until the next key; an error with what to do about it."""
-        line: list[Span] = [said(text, "error" if error else "bold")] if text else []
-        if hint:
-            line += [Span("  "), said(hint)]
-        self._show_note(tuple(line))
+        style, cells = "error" if error else "bold", max(self.size.width, 20)
+        line: Line = (*((said(text, style),) if text else ()), *((Span("  "), said(hint)) if hint else ()))
+        if width(line) <= cells:
+            self._show_note(*([line] if line else []))
+            return
+        lines = [(Span(part, style),) for part in wrapped(text, cells, limit=_NOTE)]
+        self._show_note(*lines, *((Span(part),) for part in wrapped(hint, cells, limit=_NOTE) if hint))
 
     def progress(self, words: str, text: str) -> None:
         """Show at what step an action is that is under way."""
         self.note(f"{words}: {text}")
 
-    def _show_note(self, line: Line) -> None:
+    def _show_note(self, *lines: Line) -> None:
         bar = self.query_one("#note", Bar)
-        bar.display = bool(line)
-        bar.show(lambda cells: [cropped(line, cells)])
+        bar.display, bar.styles.height = bool(lines), max(len(lines), 1)
+        bar.show(lambda cells: [cropped(line, cells) for line in lines])
 
     def action_do(self, name: str, *values: Any) -> None:
         """Do what a key stands for, or say why that is not possible."""
-        self._show_note(())
+        self._show_note()
         if reason := self.idle().get(name):
             self.note(reason, error=True)
             return
