@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from terok.config import load_project
@@ -14,7 +15,8 @@ from terok.services.images import BuiltImage, Images, Removal
 from terok.services.projects import Projects
 from terok.store import Store
 from terok.tui import plain_words
-from terok.tui.screens import sickbay, storage, usage
+from terok.tui.screens import new, sickbay, storage, usage
+from terok.tui.views.new import Choices
 from terok.tui.views.sickbay import Remark
 from terok_sandbox import FakeRuntime, FakeSupervisor, SandboxConfig, is_locked_down
 
@@ -236,6 +238,20 @@ async def test_a_task_is_asked_for_in_each_mode(tui, web, monkeypatch, keys, mod
         await until(pilot, lambda: app.screen.fields()[1].choices == ("web",))
         await pilot.press(*keys)
         await until(pilot, lambda: started == [(mode, prompt)] and app.screen.NAME == "inbox")
+
+
+async def test_a_start_waits_until_it_is_known_which_projects_there_are(tui, web, monkeypatch):
+    started, go = [], threading.Event()
+    monkeypatch.setattr(Tasks, "carry_out_start", lambda self, task: started.append(task.project))
+    monkeypatch.setattr(new, "read_choices", lambda: go.wait(60) and Choices({"web": ()}))
+    app = tui()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, "n", "new")
+        await pilot.press(*"do it", "alt+enter")
+        await until(pilot, lambda: "reading the projects" in grid(app))
+        assert started == []
+        go.set()
+        await until(pilot, lambda: started == ["web"] and app.screen.NAME == "inbox")
 
 
 async def test_what_cannot_be_started_stays_written(tui, web, monkeypatch):

@@ -23,7 +23,8 @@ class NewScreen(OnForm, inherit_bindings=False):
         super().__init__()
         self.given["project"] = project
         self._choices: Choices | None = None
-        self._starting = False
+        self._starting = self._soon = False
+        """Whether it is being started, and whether it will be once the projects are known."""
 
     def title_text(self) -> str:
         """Return for which project."""
@@ -46,6 +47,9 @@ class NewScreen(OnForm, inherit_bindings=False):
         if not self.given.get("project") and len(found.presets) == 1:
             self.given["project"] = next(iter(found.presets))
         self.redraw()
+        if self._soon:
+            self._soon = False
+            self.do_start()
 
     def _at_once(self, text: str) -> None:
         self.put("prompt", text)
@@ -61,6 +65,10 @@ class NewScreen(OnForm, inherit_bindings=False):
 
     def do_start(self) -> None:
         """Start the task; until it is there the form stays, so that nothing that was written is lost."""
+        if self._choices is None:  # without them no project is proposed, and none is found wrong
+            self._soon = True
+            self.note("reading the projects")
+            return
         if not self.is_right():
             return
         wanted, self._starting = wish(self.fields()), True
