@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import acp_corpus
 import pytest
 from acp import RequestError
 from acp.schema import AllowedOutcome, ClientCapabilities, RequestPermissionResponse
 from acp.stdio import spawn_agent_process
 from support import BASE, Shell
 from terok.stub import Script, running_stub
+from terok_acp import ACPRoster, AdapterProcess
 from terok_acp.paths import socket_path
 from terok_executor import AgentRoster, AgentRunner
+from terok_sandbox import PodmanRuntime
 from test_acp_box import Editor, prompt
 
 AGENTS = ("claude", "codex", "copilot", "gemini", "opencode", "pi", "vibe")
@@ -160,3 +163,22 @@ async def test_four_agents_in_one_connection_and_none_left_behind(workshop: Work
     while any(workshop.adapters().values()):
         await asyncio.sleep(0.1)
     assert not workshop.inside("sh", "-c", "pgrep -af 'node|opencode|vibe|gemini' || true").strip()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", AGENTS)
+def test_adapters_say_what_is_recorded(name: str, workshop: Workshop) -> None:
+    """What an adapter begins with, and the kinds of all else it says, are those that other tests take as given."""
+    workshop.inside("touch", "/tmp/go-on")
+    roster = ACPRoster(workshop.name)
+    roster.equip(name)
+    (spec,) = [spec for spec in roster.agents() if spec.agent == name]
+    process = AdapterProcess(spec, workshop.name, PodmanRuntime())
+    kept = acp_corpus.redacted(acp_corpus.converse(process, spec.quirks.default_mode))
+    if os.environ.get("TEROK_RECORD_ACP"):
+        acp_corpus.store(name, kept)
+    said, recorded = acp_corpus.shapes(kept), acp_corpus.shapes(acp_corpus.load(name))
+    for kind in ("answer to initialize", "answer to session/new"):
+        assert said[kind] == recorded[kind], kind
+    assert set(said) <= set(recorded) | {"update usage_update", "update session_info_update"}
+    assert kept[-1]["frame"]["result"]["stopReason"] in ("cancelled", "end_turn")
