@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
+
+from terok_util.values import lean_dataclass
 
 from terok_executor.credentials import DEFAULT_SET
 from terok_executor.errors import RequestError
@@ -75,7 +77,7 @@ _WORDS: dict[str, Any] = {"convert": lambda values: tuple(values or ())}
 _OPTIONAL_WORDS: dict[str, Any] = {"convert": lambda values: None if values is None else tuple(values)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchRequest:
     """Options that an agent's run and a sidecar tool's run have in common.
 
@@ -122,7 +124,7 @@ class LaunchRequest:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRequest(LaunchRequest):
     """One agent's run.
 
@@ -176,7 +178,7 @@ class AgentRequest(LaunchRequest):
     public_url: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRequest(LaunchRequest):
     """One run of a sidecar tool, with the arguments that the tool is given."""
 
@@ -278,7 +280,7 @@ def translated(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "opt_outs": tuple(dict.fromkeys(kept))}
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Task:
     """Names that every launch has: its task, its container, its repository and the branch it works on.
 
@@ -292,7 +294,7 @@ class Task:
     work_branch: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRun:
     """An agent's run, ready to be built and launched.
 
