@@ -173,6 +173,7 @@ def reviews(environment: dict[str, str], task: str) -> list[float]:
             times.append(time.monotonic() - began)
             screen.settle()
             screen.press(b"\x1b")
+            screen.until(b"enter\x1b[0m open")  # a key right behind Esc would be another key
             screen.settle()
     finally:
         screen.end()
