@@ -269,6 +269,18 @@ OUTPUTS: dict[str, Shape | Lines] = {
     "image build": IMAGE,
     "image cleanup": rows(record(of(f"{_SERVICES}.images:Removal"), removed=YES_NO)),
     "image usage": record(kinds=rows(record(kind=TEXT, images=WHOLE, bytes=WHOLE)), bytes=WHOLE),
+    "acp list": rows(
+        record(
+            project=TEXT,
+            task=TEXT,
+            name=TEXT,
+            status=words("active", "ready", "unsupported", "unknown"),
+            agent=TEXT,
+            path=TEXT,
+        )
+    ),
+    "acp probe": record(agent=TEXT, label=TEXT, models=rows(TEXT), initialize=OPEN, session=OPEN),
+    "acp start": record(task=TEXT, name=TEXT, project=TEXT, container=TEXT),
     "agents list": rows(record(name=TEXT, type=TEXT, provider=TEXT, description=TEXT)),
     "agents update": record(moves=rows(of(f"{_RUN}.image.update:Move")), written=maybe(TEXT)),
     "agents dir": record(path=TEXT, exists=YES_NO),

@@ -32,6 +32,8 @@ def schema_text(kind: str) -> str:
             schema["$defs"][name]["required"].remove(key)
     if help_ := schema["properties"].get("help", {}).get("$ref"):
         schema["properties"]["help"] = {"anyOf": [{"type": "string"}, {"$ref": help_}]}
+    if acp := schema["properties"].get("acp"):
+        acp["anyOf"].insert(0, {"type": "array", "items": {"type": "string"}, "minItems": 1})
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 

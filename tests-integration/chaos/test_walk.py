@@ -16,6 +16,6 @@ def test_what_is_killed_at_any_step_is_picked_up_by_the_next_command() -> None:
     walk = [sys.executable, str(Path(__file__).with_name("walk.py")), "--runs", str(RUNS)]
     done = subprocess.run(walk, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    counted = re.search(r"^(\d+) processes killed, nothing lost", done.stdout, re.MULTILINE)
+    counted = re.search(r"^(\d+) processes killed in \d+ s: nothing lost", done.stdout, re.MULTILINE)
     assert counted is not None
     assert int(counted[1]) == RUNS

@@ -3,7 +3,7 @@
 A walk has one database, whose tasks live through all of it. In each run one verb is begun in a process of its own,
 maybe in trouble, and killed (SIGKILL) before or after one of its steps: a statement of the database, a rename, a write,
 a process. Then the next command picks up what is left, and everything is looked at.
-`python walk.py --runs N --seed N`.
+`python walk.py --runs N --seed N --minutes N`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -30,10 +30,12 @@ import terok.store.connection
 from file_engine import UP, FileEngine
 from terok.controller.act import _VERBS
 from terok.controller.planning import View, plan
+from terok.model.anchors import Place, Quote
 from terok.model.task import Task
 from terok.paths import database_path, free_bytes, projects_dir, tasks_dir, trash_dir
 from terok.services import Tasks
 from terok.store import Store
+from terok.store.reviewing import add_comment, comments
 from terok_util import TerokError
 
 STEPS = frozenset(
@@ -42,10 +44,16 @@ STEPS = frozenset(
 )
 """Calls before and after each of which a process may be killed."""
 AGAIN = "Go on."
+SAID = ("prompt ", "About ")
+"""How everything begins that is to reach an agent once."""
 LATER = 3600.0
 """Seconds after which the controller looks: whatever it waits for a while with is due."""
 MOST = 12
 """Tasks; then some expire."""
+PATIENCE = 120
+"""Seconds after which a process that does not end is a fault of its own."""
+TOLD = 100
+"""Killed processes between two lines of progress."""
 
 
 class LostError(AssertionError):
@@ -105,7 +113,7 @@ class Walk:
         if status == 0:
             self.lengths[name] = max(self.lengths.get(name, 0), steps)
         elif status != -signal.SIGKILL:
-            raise LostError(f"run {self.runs}: {name} ended with {status}")
+            raise LostError(f"run {self.runs}: {name}, {trouble.__name__}, ended with {status}")
         if self._in_child(self.settle, 0)[0] != 0:
             raise LostError(f"run {self.runs}: after {name} at step {number} nothing can be picked up")
         self.check(f"run {self.runs}: {name} killed at step {number}")
@@ -116,6 +124,7 @@ class Walk:
         pid = os.fork()
         if pid == 0:
             status = 70
+            signal.alarm(PATIENCE)
             try:
                 now, offset = time.time, self.offset
                 time.time = lambda: now() + offset
@@ -254,13 +263,13 @@ class Walk:
             tasks = {task.id: task for task in store.tasks(trashed=True)}
             wrong += [f"{one} is left alone" for one in store.left_alone()]
             wrong += [f"operation {one.id} is open" for one in store.operations() if one.state == "open"]
-            given = Counter(self.engine.prompts())
-            wrong += [f"{text!r} was given {n} times" for text, n in given.items() if n > 1 and text != AGAIN]
+            given = Counter(line.strip() for prompt in self.engine.prompts() for line in prompt.split("\n"))
+            wrong += [f"{text!r} was given {n} times" for text, n in given.items() if n > 1 and text.startswith(SAID)]
             for one in store.follow_ups():
                 if one.state == "sent" or given[one.text] != (one.state == "seen"):
                     wrong.append(f"follow-up {one.text!r} is {one.state}, and was given {given[one.text]} times")
             for task in tasks.values():
-                wrong += self._wrong(store, task)
+                wrong += self._wrong(store, task, given)
             known = {file.stem.rpartition("-")[2] for file in self.engine.place.glob("*.left")}
             if self.runs % 50 == 0 and store.rows("PRAGMA integrity_check") != [("ok",)]:
                 wrong.append("the database is damaged")
@@ -270,7 +279,10 @@ class Walk:
         if wrong:
             raise LostError(f"{after}: " + "; ".join(wrong))
 
-    def _wrong(self, store: Store, task: Task) -> Iterator[str]:
+    def _wrong(self, store: Store, task: Task, given: Mapping[str, int]) -> Iterator[str]:
+        for one in comments(store, task.id):
+            if given[one.text] != (one.delivery in ("seen", "answered")):
+                yield f"comment {one.text!r} is {one.delivery}, and was given {given[one.text]} times"
         found = self.engine.read(task.container)
         runs = found is not None and found["state"] == UP
         if runs and (task.desired != "running" or task.ended is not None):
@@ -315,6 +327,8 @@ def count_steps(number: int, shared: mmap.mmap) -> None:
 
 
 def _followed_up(service: Tasks, task: Task, text: str) -> None:
+    with service.store.write() as writer:
+        add_comment(writer, task.id, "x", "c" * 40, "", Place(), Quote(), f"About {text}", author="me")
     service.follow_up(task, text)
     if service.store.task(task.id).ended is not None:
         service.deliver_next(task)
@@ -337,14 +351,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000, help="how many verbs are killed (1000)")
     parser.add_argument("--seed", type=int, default=0, help="which way the walk goes (0)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long it may take (60)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="terok-chaos-") as place:
         walk, began = Walk(Path(place), options.seed), time.monotonic()
-        while walk.killed < options.runs:
-            walk.run()
+        told, took, problem = 0, 0.0, ""
+        while walk.killed < options.runs and not problem:
+            try:
+                walk.run()
+            except LostError as error:
+                problem = f"LOST: {error}"
+            took = time.monotonic() - began
+            if took > options.minutes * 60:
+                problem = problem or f"not done in {options.minutes:g} minutes"
+            if walk.killed >= told + TOLD:
+                told = walk.killed
+                print(f"{told} of {options.runs} killed after {took:.0f} s", file=sys.stderr, flush=True)
         print(*(f"{count:6}  {what}" for what, count in sorted(walk.seen.items())), sep="\n")
-        print(f"{walk.killed} processes killed, nothing lost, nothing done twice, in {time.monotonic() - began:.0f} s")
-    return 0
+        done = "nothing lost, nothing done twice" if not problem else f"{problem}; seed {options.seed}"
+        print(f"{walk.killed} processes killed in {took:.0f} s: {done}")
+    return 1 if problem else 0
 
 
 if __name__ == "__main__":

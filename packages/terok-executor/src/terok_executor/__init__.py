@@ -57,6 +57,7 @@ with lazy_imports(globals()):
     from terok_executor.compat import sidecar_specs as sidecar_specs
     from terok_executor.compat import store_api_key as store_api_key
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
+    from terok_executor.credentials import credential_set_of as credential_set_of
     from terok_executor.credentials import revoke_phantoms as revoke_phantoms
     from terok_executor.errors import BuildError as BuildError
     from terok_executor.errors import ConfigPatchError as ConfigPatchError
@@ -85,6 +86,8 @@ with lazy_imports(globals()):
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
+    from terok_executor.launch.further_agent import Equipment as Equipment
+    from terok_executor.launch.further_agent import further_agent as further_agent
     from terok_executor.launch.identity import host_identity as host_identity
     from terok_executor.launch.instructions import SubAgent as SubAgent
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
@@ -110,6 +113,7 @@ with lazy_imports(globals()):
     from terok_executor.reports.file import ReportCursor as ReportCursor
     from terok_executor.reports.file import read_reports as read_reports
     from terok_executor.reports.report import Report as Report
+    from terok_executor.roster.acp import AcpSpec as AcpSpec
     from terok_executor.roster.egress import allow_lines as allow_lines
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.names import agent_names as agent_names

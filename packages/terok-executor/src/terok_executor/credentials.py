@@ -87,6 +87,14 @@ def issue_phantom(
     return Phantom(token, _kind(credential), public_part(credential))
 
 
+def credential_set_of(config: SandboxConfig, container: str) -> str:
+    """Return the credential set that a container was given; the default one if it has no token."""
+    if not config.db_path.exists():
+        return DEFAULT_SET
+    with open_vault(config) as database:
+        return next((row.credential_set for row in database.list_tokens(container)), DEFAULT_SET)
+
+
 def revoke_phantoms(config: SandboxConfig, container: str) -> int:
     """Revoke every phantom token of a container and return how many there were."""
     if not config.db_path.exists():

@@ -47,6 +47,7 @@ with lazy_imports(globals()):
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.checkout import uncommitted as uncommitted
     from terok_sandbox.gate.cli import GATE_VERBS as GATE_VERBS
+    from terok_sandbox.gate.errors import PromotionRefused as PromotionRefused
     from terok_sandbox.gate.git_gate import GitGate as GitGate
     from terok_sandbox.gate.host_server import GateServer as GateServer
     from terok_sandbox.gate.invoke import find_git as find_git
@@ -56,8 +57,11 @@ with lazy_imports(globals()):
     from terok_sandbox.gate.layout import mirror_path as mirror_path
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
     from terok_sandbox.gate.new_work import NewWork as NewWork
+    from terok_sandbox.gate.new_work import new_work as new_work
     from terok_sandbox.gate.pushes import findings_sarif as findings_sarif
     from terok_sandbox.gate.review import ReviewedBranch as ReviewedBranch
+    from terok_sandbox.gate.review import record_review as record_review
+    from terok_sandbox.gate.review import review_branch as review_branch
     from terok_sandbox.gate.review_handlers import page_lines as page_lines
     from terok_sandbox.gate.review_handlers import review_document as review_document
     from terok_sandbox.gate.review_handlers import write_sarif as write_sarif

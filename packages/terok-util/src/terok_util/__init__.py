@@ -58,6 +58,7 @@ with lazy_imports(globals()):
     from terok_util.logs import configure_logging as configure_logging
     from terok_util.meant import did_you_mean as did_you_mean
     from terok_util.meant import nearest as nearest
+    from terok_util.named import LeanTuple as LeanTuple
     from terok_util.paths import is_host_root as is_host_root
     from terok_util.paths import namespace_config_dir as namespace_config_dir
     from terok_util.paths import namespace_runtime_dir as namespace_runtime_dir

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from terok_executor.image.adapters import Part, with_adapters
 from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, BuildContext, ContextFile
 from terok_executor.image.lock import Lock, download_urls, pip_requirements
 from terok_executor.image.reference import Family
@@ -63,6 +64,7 @@ def render_l0(base_image: str, certificates: Sequence[bytes] = (), family: Famil
 
 
 _SCRIPTS = {
+    "terok-adapter": "terok-adapter.py",
     "terok-init": "terok-init.sh",
     "terok-deliver": "terok-deliver.py",
     "terok-update": "terok-update.py",
@@ -95,7 +97,8 @@ def _agent_files(frontend: Tool, agents: Iterable[Agent]) -> list[tuple[str, str
     file, files = frontend.agent_file, []
     for agent in agents:
         if file is not None and agent.acp:
-            words = {"name": agent.name, "label": agent.label, "help": agent.help.text, "acp": shlex.join(agent.acp)}
+            acp = f"terok-adapter run {shlex.quote(agent.name)}"
+            words = {"name": agent.name, "label": agent.label, "help": agent.help.text, "acp": acp}
             quoted = {key: json.dumps(text, ensure_ascii=False) for key, text in words.items()}
             files.append((file.path.replace("{name}", agent.name), fill(file.content, quoted) or ""))
     return files
@@ -113,7 +116,7 @@ def part_digests(l0_id: str, agents: Iterable[Installed], lock: Lock, family: Fa
     made_in = render_build("", family).content_hash(l0_id)
     made_by = (made_in, _resource("l1.Containerfile.j2").decode())
     digests = {}
-    for agent in agents:
+    for agent in with_adapters(agents, lock):
         install = agent.install
         if install.npm and install.npm.node:
             digests[NODE_PART] = _digest(made_by)
@@ -124,11 +127,11 @@ def part_digests(l0_id: str, agents: Iterable[Installed], lock: Lock, family: Fa
     return digests
 
 
-def _staged(agent: Installed) -> bool:
+def _staged(agent: Part) -> bool:
     return bool(agent.install.npm or agent.install.pip or agent.install.download)
 
 
-def _download(agent: Installed, lock: Lock) -> dict[str, Any] | None:
+def _download(agent: Part, lock: Lock) -> dict[str, Any] | None:
     """Return what an agent downloads, by architecture its address and SHA-256, where that is pinned."""
     stage = agent.install.download
     if stage is None:
@@ -142,7 +145,7 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _pinned_files(agent: Installed, lock: Lock) -> dict[str, ContextFile]:
+def _pinned_files(agent: Part, lock: Lock) -> dict[str, ContextFile]:
     """Return the lists of packages with their checksums from which an agent is installed."""
     context = {}
     if agent.install.npm:
@@ -176,8 +179,8 @@ def render_l1(
         "installed.json": ContextFile(json.dumps([_described(entry) for entry in chosen], indent=1).encode()),
         "installed.env": ContextFile(f"TEROK_INSTALLED_AGENTS={','.join(a.name for a in chosen)}\n".encode()),
     }
-    views = []
-    for agent in chosen:
+    parts, views = with_adapters(chosen, lock), []
+    for agent in parts:
         context |= _pinned_files(agent, lock)
         staged = []
         for index, file in enumerate(agent.install.files):
@@ -212,7 +215,7 @@ def render_l1(
         distribution_packages=sorted({name for entry in chosen for name in entry.install.packages.get(family, ())}),
         agents=views,
         node=present.get(NODE_PART, build_image)
-        if any(entry.install.npm and entry.install.npm.node for entry in chosen)
+        if any(part.install.npm and part.install.npm.node for part in parts)
         else "",
         mount_dirs=_mount_dirs(chosen),
     )
@@ -224,7 +227,11 @@ def _described(entry: Installed) -> dict[str, Any]:
     about |= {"help": entry.help.text, "section": entry.help.section, "version": entry.install.version}
     if entry.install.npm is not None:
         about["npm"] = asdict(entry.install.npm)
-    return about | ({"model_list": asdict(entry.model_list)} if isinstance(entry, Agent) and entry.model_list else {})
+    if isinstance(entry, Agent) and entry.model_list is not None:
+        about["model_list"] = asdict(entry.model_list)
+    if isinstance(entry, Agent) and entry.acp is not None:
+        about["acp"] = {key: getattr(entry.acp, key) for key in ("command", "env", "stop_signal")}
+    return about
 
 
 def render_build(l0_image: str, family: Family = "deb") -> BuildContext:
@@ -244,9 +251,9 @@ def render_pins(build_image: str, packages: Iterable[str]) -> BuildContext:
 def needs_build(agents: Iterable[Installed], present: Mapping[str, str]) -> bool:
     """Tell whether stages have to run for these agents, or Node to be taken from where they do."""
     return any(
-        ((entry.install.npm or entry.install.pip) and entry.name not in present)
-        or (entry.install.npm and entry.install.npm.node and NODE_PART not in present)
-        for entry in agents
+        ((part.install.npm or part.install.pip) and part.name not in present)
+        or (part.install.npm and part.install.npm.node and NODE_PART not in present)
+        for part in with_adapters(agents, Lock())
     )
 
 

@@ -22,6 +22,7 @@ from terok_executor.integrations.sandbox import (
     VolumeSpec,
     is_time_zone,
 )
+from terok_executor.launch.identity import Authorship
 from terok_executor.launch.request import REFERENCES_MOUNT, WORKSPACE, AgentRun
 from terok_executor.launch.task_files import ConfigPatch, filled_tree
 from terok_executor.roster.provider import Provider
@@ -86,31 +87,17 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     """
     run, request, phantom = spec.run, spec.run.request, spec.phantom
     agent, provider = run.agent, run.provider
-    _check_usable(agent, provider, phantom.credential_type)
-    values = {
-        **_account_values(agent, phantom.known),
-        **template_values(agent, provider, run.model, phantom.credential_type),
-        "token_end": phantom.token[-20:],
-    }
+    values = phantom_values(agent, provider, run.model, phantom)
     env = {
         **request.env,  # first, so that terok's own variables win whatever the checks miss
         "TASK_ID": run.task.id,
         "TEROK_CONTAINER_PROTOCOL": CONTAINER_PROTOCOL,
         "REPO_ROOT": WORKSPACE,
-        "TEROK_AGENT": agent.name,
-        "TEROK_PROVIDER": provider.name,
-        "TEROK_PROTOCOL": values["protocol"],
-        "TEROK_BASE_URL": values["vault_url"],
-        "TEROK_TOKEN_ENV": values["token_env"],
         **_repository(spec),
-        **run.authorship.environment(agent.git_identity),
-        **_filled(agent.env, values),
-        values["token_env"]: phantom.token,
+        **agent_variables(agent, values, phantom, run.authorship, unrestricted=request.unrestricted),
     }
-    if agent.provider.base_url_env:
-        env[agent.provider.base_url_env] = values["vault_url"]
     if request.unrestricted:
-        env |= {"TEROK_UNRESTRICTED": "1", **agent.auto_approve.env}
+        env["TEROK_UNRESTRICTED"] = "1"
     if request.shared_dir is not None:
         env["TEROK_SHARED_DIR"] = request.shared_mount
     if spec.seed is not None:
@@ -124,7 +111,40 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         tool_env, tool_files = tool_parts(tool, roster, spec.tool_tokens.get(tool.name, ""), spec.task_dir)
         env |= tool_env
         files |= tool_files
-    return ContainerEnvResult(env, _volumes(spec), files, spec.task_dir, _patches(agent, values, spec))
+    patches = agent_patches(agent, values, phantom.credential_type, spec.task_dir)
+    return ContainerEnvResult(env, _volumes(spec), files, spec.task_dir, tuple(patches.values()))
+
+
+def phantom_values(agent: Agent, provider: Provider, model: str | None, phantom: Phantom) -> dict[str, str]:
+    """Return the values of the placeholders in the agent's templates with this phantom token.
+
+    Raises RequestError for a credential that the agent cannot use, and as `template_values` does.
+    """
+    _check_usable(agent, provider, phantom.credential_type)
+    return {
+        **_account_values(agent, phantom.known),
+        **template_values(agent, provider, model, phantom.credential_type),
+        "token_end": phantom.token[-20:],
+    }
+
+
+def agent_variables(
+    agent: Agent, values: Mapping[str, str], phantom: Phantom, authorship: Authorship, *, unrestricted: bool
+) -> dict[str, str]:
+    """Return the variables that one agent is given beside those of its task."""
+    env = {
+        "TEROK_AGENT": agent.name,
+        "TEROK_PROVIDER": values["provider"],
+        "TEROK_PROTOCOL": values["protocol"],
+        "TEROK_BASE_URL": values["vault_url"],
+        "TEROK_TOKEN_ENV": values["token_env"],
+        **authorship.environment(agent.git_identity),
+        **_filled(agent.env, values),
+        values["token_env"]: phantom.token,
+    }
+    if agent.provider.base_url_env:
+        env[agent.provider.base_url_env] = values["vault_url"]
+    return {**env, **(agent.auto_approve.env if unrestricted else {})}
 
 
 def _volumes(spec: ContainerEnvSpec) -> tuple[VolumeSpec, ...]:
@@ -145,15 +165,25 @@ def _volumes(spec: ContainerEnvSpec) -> tuple[VolumeSpec, ...]:
 
 def _agent_files(spec: ContainerEnvSpec, values: Mapping[str, str]) -> dict[Path, str]:
     """Return the agent's configuration, instructions and sub-agents by their path on the host."""
-    run, agent, phantom = spec.run, spec.run.agent, spec.phantom
-    files = config_files(agent, values, spec.task_dir, phantom.credential_type)
-    if run.provider.name == agent.provider.default:
-        files |= _phantom_files(agent, phantom, spec.task_dir)
+    run, agent = spec.run, spec.run.agent
+    inside = agent_files(agent, run.provider, values, spec.phantom)
     if agent.instructions_file is not None and run.instructions:
-        files[_host_path(agent, agent.instructions_file, spec.task_dir)] = run.instructions
-    for subagent in run.subagents:
-        files[_host_path(agent, f"{agent.subagents_dir}/{subagent.name}.md", spec.task_dir)] = subagent.text
-    return files
+        inside[agent.instructions_file] = run.instructions
+    inside |= {f"{agent.subagents_dir}/{subagent.name}.md": subagent.text for subagent in run.subagents}
+    return {_host_path(agent, path, spec.task_dir): text for path, text in inside.items()}
+
+
+def agent_files(agent: Agent, provider: Provider, values: Mapping[str, str], phantom: Phantom) -> dict[str, str]:
+    """Return an agent's configuration files for this credential, and those it would have after signing in itself."""
+    chosen = [file for file in agent.config_files if file.credential in (None, phantom.credential_type)]
+    texts = [(file.path, fill(file.content, values)) for file in chosen if file.content is not None]
+    if provider.name == agent.provider.default:
+        texts += [
+            (file.path, phantom_text(file, phantom.token, phantom.known))
+            for file in agent.credential_files
+            if file.type == phantom.credential_type
+        ]
+    return {path: text for path, text in texts if text is not None}
 
 
 def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> tuple[dict[str, str], dict[Path, str]]:
@@ -208,21 +238,15 @@ def template_values(
     }
 
 
-def config_files(
-    agent: Agent, values: Mapping[str, str], task_dir: Path, credential_type: str = "api_key"
-) -> dict[Path, str]:
-    """Return the agent's configuration files for this type of credential, filled in, by their path on the host."""
-    files = [file for file in agent.config_files if file.credential in (None, credential_type)]
-    filled = ((file, fill(file.content, values)) for file in files if file.content is not None)
-    return {_host_path(agent, file.path, task_dir): text for file, text in filled if text is not None}
-
-
-def _patches(agent: Agent, values: Mapping[str, str], spec: ContainerEnvSpec) -> tuple[ConfigPatch, ...]:
-    return tuple(
-        ConfigPatch(_host_path(agent, file.path, spec.task_dir), filled_tree(file.patch, values), file.source)
+def agent_patches(
+    agent: Agent, values: Mapping[str, str], credential_type: str, task_dir: Path
+) -> dict[str, ConfigPatch]:
+    """Return the changes of an agent's configuration files by their path in the container."""
+    return {
+        file.path: ConfigPatch(_host_path(agent, file.path, task_dir), filled_tree(file.patch, values), file.source)
         for file in agent.config_files
-        if file.patch is not None and file.credential in (None, spec.phantom.credential_type)
-    )
+        if file.patch is not None and file.credential in (None, credential_type)
+    }
 
 
 def _check_usable(agent: Agent, provider: Provider, credential_type: str) -> None:
@@ -239,16 +263,6 @@ def _account_values(agent: Agent, credential: Mapping[str, Any]) -> dict[str, st
     """Return the account's values for templates; a vendor's text that could end a quoted string is left out."""
     texts = {name: str(credential.get(name, "")) for file in agent.credential_files for name in file.optional}
     return {name: text if re.fullmatch(MODEL_PATTERN, text) else "" for name, text in texts.items()}
-
-
-def _phantom_files(agent: Agent, phantom: Phantom, task_dir: Path) -> dict[Path, str]:
-    """Return the credential files that the agent would have after signing in itself, with the phantom token in them."""
-    texts = (
-        (file, phantom_text(file, phantom.token, phantom.known))
-        for file in agent.credential_files
-        if file.type == phantom.credential_type
-    )
-    return {_host_path(agent, file.path, task_dir): text for file, text in texts if text is not None}
 
 
 def _host_path(agent: Installed, path: str, task_dir: Path) -> Path:

@@ -150,9 +150,15 @@ def filled_tree(node: Any, values: Mapping[str, str]) -> Any:
 def apply_patches(patches: Iterable[ConfigPatch]) -> None:
     """Write every file anew, 0600 and atomically; ConfigPatchError, naming the file, if one cannot be changed."""
     for patch in patches:
-        origin = patch.path if patch.path.exists() else Path(patch.source).expanduser() if patch.source else None
-        text = read_text(origin, MAX_TEXT, raises=ConfigPatchError, hint=_PATCH_HINT) if origin is not None else ""
-        name = patch.path.name if origin is None or origin == patch.path else str(origin)
-        suffixed = name if Path(name).suffix == patch.path.suffix else f"{name}{patch.path.suffix}"
+        text = patched(patch)
         ensure_dir(patch.path.parent)
-        write_sensitive_file(patch.path, patch_text(suffixed, text, patch.changes))
+        write_sensitive_file(patch.path, text)
+
+
+def patched(patch: ConfigPatch) -> str:
+    """Return what a file is to hold; ConfigPatchError as above."""
+    origin = patch.path if patch.path.exists() else Path(patch.source).expanduser() if patch.source else None
+    text = read_text(origin, MAX_TEXT, raises=ConfigPatchError, hint=_PATCH_HINT) if origin is not None else ""
+    name = patch.path.name if origin is None or origin == patch.path else str(origin)
+    suffixed = name if Path(name).suffix == patch.path.suffix else f"{name}{patch.path.suffix}"
+    return patch_text(suffixed, text, patch.changes)

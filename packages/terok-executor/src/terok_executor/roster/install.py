@@ -10,6 +10,8 @@ from terok_util import lean_dataclass
 
 from terok_executor.roster.spelling import NOT_EMPTY, AbsolutePath, Argument, OneOf, PlainUrl, Section, Segment, spelled
 
+NpmPackage = Annotated[str, spelled(r"(@[a-z0-9._-]+/)?[a-z0-9._{}-]+@[A-Za-z0-9._{}-]+", "NAME@VERSION")]
+
 
 @lean_dataclass(frozen=True, slots=True)
 class StagedFile(Section):
@@ -34,9 +36,7 @@ class NpmStage(Section):
     `{version}` and `{arch}` (`x64`, `arm64`) are filled in.
     """
 
-    packages: tuple[
-        Annotated[str, spelled(r"(@[a-z0-9._-]+/)?[a-z0-9._{}-]+@[A-Za-z0-9._{}-]+", "NAME@VERSION")], ...
-    ] = ()
+    packages: tuple[NpmPackage, ...] = ()
     track: Annotated[str, spelled(r"(@[a-z0-9._-]+/)?[a-z0-9._-]+|", "a package name")] = ""
     """The package whose latest version `agents update` moves to."""
     node: bool = False

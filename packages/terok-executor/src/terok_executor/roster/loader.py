@@ -30,7 +30,7 @@ _CODE = sorted(Path(__file__).parent.glob("*.py"))
 
 def load_agents(user_dir: Path | None = None) -> dict[str, Agent]:
     """Return every agent by name; RosterFileError, naming file, line and key, if any file is wrong."""
-    return _load("agents", ("types", "install", "provider"), user_dir)
+    return _load("agents", ("types", "acp", "install", "provider"), user_dir)
 
 
 def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from terok_util import lean_dataclass
 
 from terok_executor.errors import RequestError
+from terok_executor.roster.acp import AcpSpec
 from terok_executor.roster.install import InstallSpec
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.run_config import (
@@ -295,8 +296,7 @@ class Agent(Section):
     """File in which the agent looks for instructions that hold for every task; None if it has none."""
     subagents_dir: AbsolutePath | None = None
     """Directory in which the agent looks for sub-agents (Markdown with front matter); None if it has none."""
-    acp: tuple[Argument, ...] = ()
-    """The command that speaks the Agent Client Protocol; empty if the agent has none."""
+    acp: AcpSpec | None = None
     model_list: ModelList | None = None
     web: WebSpec | None = None
     install: InstallSpec = field(default_factory=InstallSpec)

@@ -97,6 +97,8 @@ def _completed(kind: str, name: str, data: dict[str, Any]) -> dict[str, Any]:
         data["help"] = {"section": "agent" if kind == "agents" else "dev_tool", **data["help"]}
     if isinstance(data.get("mounts"), list):
         data["mounts"] = [{"label": name, **one} if isinstance(one, dict) else one for one in data["mounts"]]
+    if isinstance(data.get("acp"), list):
+        data["acp"] = {"command": data["acp"]}
     if kind == "agents" and isinstance(data.setdefault("git_identity", {}), dict):
         data["git_identity"] = {"name": name.capitalize(), **data["git_identity"]}
     return data

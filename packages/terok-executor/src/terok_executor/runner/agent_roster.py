@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from terok_executor.integrations.sandbox import DoctorCheck, SandboxConfig
+from typing import TYPE_CHECKING
+
 from terok_executor.roster import roster
-from terok_executor.runner.doctor import agent_doctor_checks
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import DoctorCheck, SandboxConfig
 
 
 class AgentRoster(roster.AgentRoster):
@@ -14,4 +17,6 @@ class AgentRoster(roster.AgentRoster):
 
     def doctor_checks(self, config: SandboxConfig, container: str) -> tuple[DoctorCheck, ...]:
         """Return the checks of one agent's container, as `agent_doctor_checks` does."""
+        from terok_executor.runner.doctor import agent_doctor_checks  # a list of agents opens no vault
+
         return agent_doctor_checks(config, self, container)

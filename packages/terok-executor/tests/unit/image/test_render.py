@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from terok_executor.image.context import BuildContext, ContextFile
 from terok_executor.image.lock import Lock
-from terok_executor.image.render import render_build, render_l0, render_l1, stage_toad_agents
+from terok_executor.image.render import part_digests, render_build, render_l0, render_l1, stage_toad_agents
 from terok_executor.roster.loader import load_agents, load_tools
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -60,22 +60,37 @@ def test_everything_that_is_copied_is_in_the_context() -> None:
 
 
 def test_a_front_end_knows_the_agents_of_its_image_that_speak_acp(tmp_path: Path) -> None:
-    built = render_l1("x", "b", [AGENTS["opencode"], AGENTS["vibe"], AGENTS["pi"], TOOLS["toad"]], LOCK)
+    silent = replace(AGENTS["pi"], acp=None)
+    built = render_l1("x", "b", [AGENTS["opencode"], AGENTS["vibe"], silent, TOOLS["toad"]], LOCK)
     copied = re.findall(
         r"(?m)^COPY --chown=root:root (files/toad-of-\d) /etc/terok/toad/(.+)\.toml$", built.containerfile
     )
     said = {name: tomllib.loads(built.files[source].data.decode()) for source, name in copied}
     assert {name: one["run_command"] for name, one in said.items()} == {
-        "opencode": {"*": "opencode acp"},
-        "vibe": {"*": "vibe-acp"},
+        "opencode": {"*": "terok-adapter run opencode"},
+        "vibe": {"*": "terok-adapter run vibe"},
     }
     assert (said["vibe"]["identity"], said["vibe"]["actions"]) == ("vibe", {"*": {}})
-    odd = replace(AGENTS["vibe"], label='say "hi" \\ {acp} ü', acp=("vibe", "a b"))
-    stage_toad_agents(tmp_path, TOOLS["toad"], [odd, AGENTS["pi"]])
+    odd = replace(AGENTS["vibe"], label='say "hi" \\ {acp} ü')
+    stage_toad_agents(tmp_path, TOOLS["toad"], [odd, silent])
     (file,) = tmp_path.iterdir()
     read = tomllib.loads(file.read_text())
-    assert (file.name, read["name"], read["run_command"]["*"]) == ("vibe.toml", odd.label, "vibe 'a b'")
+    assert (file.name, read["name"], read["run_command"]["*"]) == ("vibe.toml", odd.label, "terok-adapter run vibe")
     assert not re.findall("toad-of", render_l1("x", "b", [AGENTS["vibe"], AGENTS["demo"]], LOCK).containerfile)
+
+
+def test_an_adapter_of_npm_is_installed_by_its_checksums_beside_its_agent() -> None:
+    agent = AGENTS["codex"]
+    assert agent.acp is not None
+    (package,) = agent.acp.packages
+    text = render_l1("x", "b", [agent], Lock({package: "sha512-" + "A" * 86 + "=="})).containerfile
+    assert f'{{"{package}":"sha512-{"A" * 86}=="}}' in text
+    assert "COPY --from=stage-codex.acp /opt/stage/modules /opt/acp/codex/node_modules" in text
+    assert agent.acp.command[1].startswith("/opt/acp/codex/node_modules/@agentclientprotocol/codex-acp/")
+    newer = replace(agent, acp=replace(agent.acp, packages=("@agentclientprotocol/codex-acp@9",)))
+    old, new = (part_digests("id", [one], LOCK) for one in (agent, newer))
+    assert old["codex"] == new["codex"], "a new adapter leaves the agent as it is"
+    assert old["codex.acp"] != new["codex.acp"]
 
 
 def test_the_order_of_agents_changes_nothing_and_their_version_does() -> None:

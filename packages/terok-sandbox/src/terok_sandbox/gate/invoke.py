@@ -10,15 +10,15 @@ work tree are not on the list, and none is given one, so attribute filters have 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Literal
 
 from terok_util import process
 from terok_util.process import Completed, Process, ProcessError
 from terok_util.text import safe_text
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
 
@@ -92,7 +92,7 @@ _KEEP_FOR_HTTPS: Final = (
 _NO_PROTOCOL: Final = "none"  # no transport has this name; an empty value would mean "unset" to some versions
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class GitCredentials:
     """Settings, variables and descriptors that give one git call a credential."""
 
@@ -246,6 +246,8 @@ def local_service(source: Path, service: Service) -> str:
     given again here; and this process may use no transport at all, so a repository that poses as a partial clone
     cannot have it fetch what is "missing".
     """
+    import shlex  # only who sends or fetches needs it
+
     settings = {**GUARD, "safe.directory": str(source)}
     words = [f"GIT_ALLOW_PROTOCOL={_NO_PROTOCOL}", "GIT_NO_LAZY_FETCH=1", shlex.quote(find_git())]
     for key, value in settings.items():

@@ -12,11 +12,12 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from terok_util import atomic_write, ensure_dir, read_file, remove_tree
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.errors import InspectionPolicyError, MirrorError
@@ -50,7 +51,7 @@ _CONFIG: Final = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class MirrorRecord:
     """Settings of one mirror.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.layout import read_record
 from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, head_branch, read_refs
@@ -14,7 +15,7 @@ from terok_sandbox.gate.review_marks import read_marks
 _CACHE: Final = "new-work"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class NewWork:
     """A branch with commits that the upstream lacks; `state` is `new`, `reviewed` or `rejected`."""
 
@@ -27,10 +28,10 @@ class NewWork:
 
 
 def new_work(mirror: Path) -> list[NewWork]:
-    """Return the branches with new work, by name."""
+    """Return the branches with new work, by name; `MirrorError` if there is no mirror."""
+    upstream = read_record(mirror).upstream
     marks = read_marks(mirror)
     refs = read_refs(mirror)
-    upstream = read_record(mirror).upstream
     cached = load_cached(mirror, _CACHE)
     counts: dict[str, list[int]] = {}
     work = []

@@ -31,19 +31,20 @@ from pathlib import Path
 from typing import Final
 
 from terok_util import sync_path
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.errors import GitFailed, MirrorError
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.values.names import is_ref
 
-_OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_OID: Final = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
 _PATIENCE: Final = 10.0
 
 
 def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
     """Create `refs` (name to id), none of which exists, all at once; `MirrorError` if invalid or git is at work."""
     for name, oid in refs.items():
-        if not is_ref(name) or not _OID.match(oid):
+        if not is_ref(name) or not re.fullmatch(_OID, oid):
             raise MirrorError(f"{name!r} cannot be created")
     file, lock = mirror / "packed-refs", mirror / "packed-refs.lock"
     descriptor = _locked(lock)
@@ -135,7 +136,7 @@ _BATCH: Final = 1000  # refs of one transaction: git keeps that many files open,
 _BATCH_SECONDS: Final = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class RefSet:
     """All refs of a mirror at one moment: full name to object id."""
 
@@ -250,7 +251,7 @@ def _transaction(mirror: Path, changes: list[RefChange]) -> str | None:
     return None
 
 
-_GIT_S_OWN: Final = re.compile(r"@|[A-Z_]*HEAD|[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_GIT_S_OWN: Final = rf"@|[A-Z_]*HEAD|{_OID}"
 _PLACES: Final = frozenset({"refs", "heads", "tags", "remotes", "origin"})
 _REMOTES: Final = frozenset({"gate", "upstream"})
 
@@ -266,7 +267,7 @@ def ambiguity(ref: str, exists: Callable[[str], bool]) -> str:
     first, inside, _ = name.partition("/")
     if not is_ref(ref):
         return f"{name} is not a valid name for git"
-    if _GIT_S_OWN.fullmatch(name):
+    if re.fullmatch(_GIT_S_OWN, name):
         return f"git gives the name {name} a meaning of its own"
     if first in _PLACES or (tag and inside and first in _REMOTES):
         return f"the {'tag' if tag else 'branch'} {name} could be taken for a branch of a remote, or another ref"

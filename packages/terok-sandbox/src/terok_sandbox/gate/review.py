@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from terok_util.text import safe_text
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.errors import GateError, NoSuchBranch
 from terok_sandbox.gate.inspect.policy import Finding
@@ -40,7 +41,7 @@ EMPTY_TREE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class CommitSummary:
     """One commit; `date` is ISO 8601, and all text is safe to print. `remarks` say what stands out in it."""
 
@@ -51,7 +52,7 @@ class CommitSummary:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Review:
     """The commits of a branch since `base`, the commit where it left its base (None: the two share nothing).
 
@@ -67,7 +68,7 @@ class Review:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ReviewedBranch:
     """A review and its findings; `target` is the upstream's branch it was compared with, at `target_tip` or None."""
 
@@ -177,7 +178,7 @@ def _difference(mirror: Path, origin: str, tip: str) -> tuple[str, str | None]:
     return safe_text(stat, multiline=True), safe_text(patch, multiline=True)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Signature:
     """A name and address as a commit states them, with a time (ISO 8601, or the text that git printed instead)."""
 

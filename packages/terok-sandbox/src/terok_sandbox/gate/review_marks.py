@@ -7,14 +7,14 @@ copy inside the mirror.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from terok_util import FileLock, atomic_write, ensure_dir, read_file
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.layout import reviews_path
@@ -23,10 +23,10 @@ SCHEMA: Final = 1
 MAX_NOTE: Final = 4000
 _REJECTIONS: Final = "rejections.json"
 _MAX_SIZE: Final = 16 * 1024 * 1024
-_OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_HEX: Final = frozenset("0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ReviewMark:
     """A person's decision about one branch at one commit.
 
@@ -111,6 +111,11 @@ def _file(mirror: Path) -> Path:
 
 def _mark(branch: str, raw: dict[str, Any]) -> ReviewMark:
     mark = ReviewMark(**raw)
-    if mark.branch != branch or not _OID.match(mark.tip) or not isinstance(mark.note, str):
+    if (
+        mark.branch != branch
+        or len(mark.tip) not in (40, 64)
+        or not _HEX.issuperset(mark.tip)
+        or not isinstance(mark.note, str)
+    ):
         raise ValueError(branch)
     return mark

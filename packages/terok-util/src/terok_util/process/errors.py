@@ -9,7 +9,6 @@ ProcessError            it could not be started or followed
 
 from __future__ import annotations
 
-import shlex
 import signal
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -66,6 +65,8 @@ class ProcessFailed(ProcessError):
 
 def command_line(argv: Sequence[str], secrets: Iterable[str | bytes] = ()) -> str:
     """Return `argv` as one redacted, printable, bounded shell line."""
+    import shlex  # an error is rarer than a process
+
     return safe_text(redact(shlex.join(argv), secrets), limit=_COMMAND_LIMIT)
 
 

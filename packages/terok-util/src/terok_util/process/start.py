@@ -8,10 +8,28 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any, NoReturn, TypedDict, Unpack
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from terok_util.process.errors import ProcessError, ToolNotFound, command_line
 from terok_util.process.tools import checked_argv, checked_env, find_tool
+
+if TYPE_CHECKING:  # Python would compile each of these lines in every command that starts a process
+    from typing import TypedDict, Unpack
+
+    class SpawnOptions(TypedDict, total=False):
+        """How a child is started."""
+
+        stdin: int | IO[bytes] | None  # a descriptor, a file, PIPE or DEVNULL (the default)
+        stdout: int | IO[bytes] | None  # the same; ours by default
+        stderr: int | IO[bytes] | None  # the same, or STDOUT
+        env: Mapping[str, str] | None  # else ours
+        cwd: str | os.PathLike[str] | None  # else ours
+        pass_fds: Sequence[int]  # descriptors it inherits besides these three
+        detach: bool  # a session of its own, so that it outlives our terminal
+        preexec: Callable[[], None] | None  # runs in the child before exec; must take no lock that a thread may hold
+        memory: int | None  # bytes that it, and each it starts, may allocate (RLIMIT_DATA); else our hard limit
+        cpu: int | None  # seconds of processor time that it, and each process it starts, may use
+
 
 Process = subprocess.Popen[bytes]
 """A child that `spawn` has started."""
@@ -19,21 +37,6 @@ Process = subprocess.Popen[bytes]
 PIPE = subprocess.PIPE
 DEVNULL = subprocess.DEVNULL
 STDOUT = subprocess.STDOUT
-
-
-class SpawnOptions(TypedDict, total=False):
-    """How a child is started."""
-
-    stdin: int | IO[bytes] | None  # a descriptor, a file, PIPE or DEVNULL (the default)
-    stdout: int | IO[bytes] | None  # the same; ours by default
-    stderr: int | IO[bytes] | None  # the same, or STDOUT
-    env: Mapping[str, str] | None  # else ours
-    cwd: str | os.PathLike[str] | None  # else ours
-    pass_fds: Sequence[int]  # descriptors it inherits besides these three
-    detach: bool  # a session of its own, so that it outlives our terminal
-    preexec: Callable[[], None] | None  # runs in the child before exec; must not take locks that our threads may hold
-    memory: int | None  # bytes that it, and each process it starts, may allocate (RLIMIT_DATA); else our hard limit
-    cpu: int | None  # seconds of processor time that it, and each process it starts, may use
 
 
 def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]) -> Process:

@@ -148,22 +148,6 @@ def build(project: str, rebuild: bool, full_rebuild: bool, as_json: bool) -> int
     return 0
 
 
-def agents(project: str, selection: str | None, as_json: bool) -> int:
-    """Print the agents in a project's image, or choose them."""
-    from terok.integrations.executor import AgentRoster
-
-    projects = Projects()
-    roster = AgentRoster.load()
-    if selection is not None:
-        roster.select(selection)
-        projects.change(project, "image.agents", selection)
-    chosen = projects.get(project)
-    names = [one.name for one in roster.select(chosen.image.agents)]
-    document = {"selection": chosen.image.agents, "agents": names, "default": chosen.agent.name}
-    show(document, as_json, (f"{'*' if name == chosen.agent.name else ' '} {name}" for name in names))
-    return 0
-
-
 def delete(project: str, as_json: bool) -> int:
     """Delete a project."""
     from terok.services import Tasks

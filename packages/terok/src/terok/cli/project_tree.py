@@ -71,7 +71,7 @@ VERBS = (
     CommandDef(
         "agents",
         help="show or choose the agents in a project's image",
-        handler=f"{_HANDLERS}:agents",
+        handler="terok.cli.agents:of_project",
         args=(PROJECT_ARG, ArgDef("selection", metavar="SELECTION", nargs="?", help="all, a,b or all,-x"), JSON),
     ),
     CommandDef(

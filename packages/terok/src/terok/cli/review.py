@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import Progress, UsageError, safe_text, show, table
+from terok_util import UsageError, safe_text, show, table
 
 from terok.integrations.sandbox import GateError
 from terok.services.gates import Gates
@@ -51,7 +51,7 @@ def review(
     with TaskBase(create=False) as tasks:  # a look starts sooner without all that can be done to tasks
         gates = Gates(tasks)
         work = gates.find(what, branch=branch, project=project)
-        gate = gates.open(work.scope)
+        gate = gates.mirrored(work.scope)
         with hints_named(work.scope, work.branch, what):
             look = look_at(tasks.store, gate, work, since_last=since_last, ignore_space=ignore_space, paths=files or ())
             if sarif is not None:
@@ -79,6 +79,8 @@ def promote(
     **options: Any,
 ) -> int:
     """Send what was reviewed upstream, and archive its tasks if asked to."""
+    from terok_util import Progress
+
     from terok.services import Reviews, Tasks
 
     with Progress() as say, Tasks(say=say) as tasks:

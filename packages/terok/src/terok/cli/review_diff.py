@@ -6,12 +6,12 @@ import os
 import sys
 import unicodedata
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from terok_util import safe_text
+from terok_util import LeanTuple, safe_text
 
 from terok.model.diff_rows import Spans, side_by_side, word_changes
-from terok.model.diff_text import shown_lines
+from terok.model.diff_text import TAB, line_end, shown_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ _NARROW: Final = 60
 """Columns below which two files do not stand side by side."""
 
 
-class Style(NamedTuple):
+class Style(LeanTuple):
     """How a diff is shown. `paint` takes text and an SGR code; `syntax` gives the lines of a text colors, by path."""
 
     split: bool = False
@@ -120,12 +120,16 @@ def _marked(line: Line, spans: Spans, style: Style) -> str:
     plain = style.paint("x", REVERSED) == "x"
     signs = ("[-", "-]") if line.kind == "-" else ("{+", "+}")
     for start, end in spans:
-        parts.append(style.paint(safe_text(line.text[at:start]), color))
-        word = safe_text(line.text[start:end])
+        parts.append(style.paint(_spaced(line.text[at:start]), color))
+        word = _spaced(line.text[start:end])
         parts.append(f"{signs[0]}{word}{signs[1]}" if plain else style.paint(word, f"{color};{REVERSED}"))
         at = end
-    parts.append(style.paint(safe_text(line.text[at:].removesuffix("\r")), color))
-    return "".join(parts)
+    parts.append(style.paint(_spaced(line.text[at:].removesuffix("\r")), color))
+    return "".join(parts) + line_end(line)
+
+
+def _spaced(part: str) -> str:
+    return safe_text(part.replace("\t", " " * TAB))
 
 
 def _below(line: Line, style: Style, remarks: Remarks) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +11,7 @@ from terok_util import UsageError, safe_text, show
 from terok.cli.review_diff import BOLD, Style, file_lines, gathered, painter
 from terok.cli.review_rows import check_row, comment_row, file_row, said
 from terok.cli.task_rows import age
+from terok.cli.width import columns
 from terok.integrations.sandbox import page_lines
 from terok.integrations.sandbox import write_sarif as write_sarif
 from terok.model.diff_text import heading
@@ -46,7 +46,7 @@ def show_look(
         show(_document(look, chosen), as_json, "")
         return
     paint = painter()
-    style = Style(split, words, paint, columns=shutil.get_terminal_size((160, 50)).columns)
+    style = Style(split, words, paint, columns=columns(160))
     if syntax and paint("x", BOLD) != "x":
         from terok.cli.review_syntax import highlighter
 
@@ -153,8 +153,10 @@ def _remarks(look: Look) -> Iterator[tuple[str, str, int, str]]:
     for comment, now in look.comments:
         if comment.resolved is None and now is not None and now.path:
             side = now.side if now.last is not None else "file"
+            file = look.changes.file(now.path)  # which may have had this path before it was renamed
+            path = file.path if file is not None else now.path
             lines = said(comment, None, placed=False).split("\n")
-            yield from ((now.path, side, now.last or 0, line) for line in lines)
+            yield from ((path, side, now.last or 0, line) for line in lines)
 
 
 def _finding(row: dict[str, Any]) -> str:

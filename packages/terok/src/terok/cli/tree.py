@@ -62,6 +62,7 @@ OP = _group("op", "what was done that can be taken back", "operation_tree")
 CONFIG = _group("config", "settings: where they are, what they are, and why", "config_tree")
 IMAGE = _group("image", "images that tasks run in", "image_tree")
 AGENTS = _group("agents", "what can be run", "agents_tree")
+ACP = _group("acp", "agents of tasks in your editor", "acp_tree")
 CONTROLLER = _group("controller", "the process that looks after tasks while nobody does", "controller_tree")
 SHIELD = CommandDef("shield", help="what containers may reach", children=_shield_commands)
 VAULT = CommandDef("vault", help="credentials that never enter a container", children=_vault_commands)
@@ -92,6 +93,7 @@ COMMANDS = CommandTree(
         CONFIG,
         IMAGE,
         AGENTS,
+        ACP,
         SHIELD,
         CONTROLLER,
         USAGE,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import safe_text, show
 
+from terok.cli.width import columns
 from terok.model.bars import LONGEST, SHORTEST, bar, fitting, percent
 from terok.services.usage import Usage
 from terok.store import Store
@@ -56,7 +57,7 @@ def _lines(spending: Spending) -> Iterator[str]:
     if not spending.rows:
         yield "nothing was used"
         return
-    width = _columns() if sys.stdout.isatty() else None
+    width = columns() if sys.stdout.isatty() else None
     everything = spending.total
     shares = ["", *(_share(one, everything) for one in spending.rows), ""]
     rows = [_cells(one, share) for one, share in zip((*spending.rows, everything), shares[1:], strict=True)]
@@ -87,16 +88,6 @@ def _share(one: Sum, everything: Sum) -> float | str:
     if everything.at_least_usd:
         return one.at_least_usd / everything.at_least_usd if one.at_least_usd or one.cost_usd is not None else ""
     return one.tokens / everything.tokens if everything.tokens else ""
-
-
-def _columns() -> int:
-    """Return the width of the terminal; `shutil` says it too, and takes as long to import as all the rest."""
-    if (said := os.environ.get("COLUMNS", "")).isdecimal() and int(said):
-        return int(said)
-    try:
-        return os.get_terminal_size().columns or 80
-    except OSError:
-        return 80
 
 
 def _plain() -> bool:

@@ -25,6 +25,7 @@ with lazy_imports(globals()):
     from terok_sandbox import Limits as Limits
     from terok_sandbox import NewWork as NewWork
     from terok_sandbox import PodmanRuntime as PodmanRuntime
+    from terok_sandbox import PromotionRefused as PromotionRefused
     from terok_sandbox import ReviewedBranch as ReviewedBranch
     from terok_sandbox import Sandbox as Sandbox
     from terok_sandbox import SandboxConfig as SandboxConfig
@@ -55,6 +56,7 @@ with lazy_imports(globals()):
     from terok_sandbox import list_sandboxes as list_sandboxes
     from terok_sandbox import lock_down as lock_down
     from terok_sandbox import mirror_path as mirror_path
+    from terok_sandbox import new_work as new_work
     from terok_sandbox import open_vault as open_vault
     from terok_sandbox import page_lines as page_lines
     from terok_sandbox import policy_tiers as policy_tiers
@@ -66,9 +68,11 @@ with lazy_imports(globals()):
     from terok_sandbox import read_further as read_further
     from terok_sandbox import read_lockdown as read_lockdown
     from terok_sandbox import read_usage as read_usage
+    from terok_sandbox import record_review as record_review
     from terok_sandbox import refuse_lockdown as refuse_lockdown
     from terok_sandbox import remove_autostart as remove_autostart
     from terok_sandbox import resolve_repo as resolve_repo
+    from terok_sandbox import review_branch as review_branch
     from terok_sandbox import review_document as review_document
     from terok_sandbox import run_git as run_git
     from terok_sandbox import scope_for as scope_for

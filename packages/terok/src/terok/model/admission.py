@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import field
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final
 
-from terok_util import lean_dataclass
+from terok_util import LeanTuple, lean_dataclass
 
 from terok.model.facts import QueueReason
 
@@ -22,7 +22,7 @@ FAILED: Final = frozenset(("failed", "stopped", "missing"))
 """Words of a dependency that mean that it will not be done by itself."""
 
 
-class Waiting(NamedTuple):
+class Waiting(LeanTuple):
     """A row of the queue. `after` names the tasks that must be done first; `not_before` is a time or None."""
 
     task: str
@@ -51,7 +51,7 @@ class Limits:
         return self.projects.get(project, self.per_project)
 
 
-class Decision(NamedTuple):
+class Decision(LeanTuple):
     """The fate of a queued task: it may start (`reason` is None), or waits for something, until `retry_at`."""
 
     task: str

@@ -7,10 +7,9 @@ does. What was changed since has no place any more: the comment is stale.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from terok_util import UsageError
+from terok_util import UsageError, lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,7 @@ _TELLING: Final = 8
 _PLACE: Final = re.compile(r"(?P<path>.+):(?P<old>-?)(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Place:
     """The lines that a comment is about, or its file (`first` is None), or everything (`path` is "").
 
@@ -46,7 +45,7 @@ class Place:
         return f"{self.path}:{sign}{self.first}" + (f"-{self.last}" if self.last != self.first else "")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Quote:
     """The lines that a comment is about, and those around them, as they were when it was written."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from terok_util import LeanTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,14 +22,14 @@ Spans = tuple[tuple[int, int], ...]
 """Places in a text, each from its first character to behind its last."""
 
 
-class Pair(NamedTuple):
+class Pair(LeanTuple):
     """A line of the old file and the one of the new that stands beside it; None where there is none."""
 
     old: Line | None
     new: Line | None
 
 
-class Changed(NamedTuple):
+class Changed(LeanTuple):
     """The words of two lines that are not the same."""
 
     old: Spans

@@ -9,6 +9,8 @@ from terok_util import safe_text
 if TYPE_CHECKING:
     from terok.model.hunks import FileDiff, Hunk, Line
 
+TAB: Final = 4
+"""Columns of a tab."""
 _STATUS: Final = {"A": "added", "C": "copied", "D": "deleted", "M": "changed", "R": "renamed", "T": "another type"}
 
 
@@ -35,7 +37,12 @@ def shown_lines(hunk: Hunk) -> dict[Line, str]:
     return {line: _safe(line, mixed=len(ends) > 1) for line in hunk.lines}
 
 
+def line_end(line: Line) -> str:
+    """Return what is said of a line behind its text."""
+    more = f" … {line.cut} bytes more" if line.cut else ""
+    return more + ("" if line.ended else "  (no line feed at the end)")
+
+
 def _safe(line: Line, *, mixed: bool) -> str:
     text = line.text if mixed else line.text.removesuffix("\r")
-    more = f" … {line.cut} bytes more" if line.cut else ""
-    return safe_text(text.expandtabs(4)) + more + ("" if line.ended else "  (no line feed at the end)")
+    return safe_text(text.expandtabs(TAB)) + line_end(line)

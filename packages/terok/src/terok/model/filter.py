@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
-from terok_util import did_you_mean, safe_text
+from terok_util import LeanTuple, did_you_mean, safe_text
 
 from terok.errors import FilterError
 from terok.model.ids import normalize
@@ -37,7 +37,7 @@ _AGE: Final = re.compile(r"([<>])(\d{1,9}(?:\.\d{1,9})?)([smhdw])", re.ASCII)
 _COST: Final = re.compile(r"([<>])(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
 
 
-class Term(NamedTuple):
+class Term(LeanTuple):
     """One condition; key "" is a bare word."""
 
     key: str

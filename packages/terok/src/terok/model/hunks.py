@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from terok_util import lean_dataclass
+
 from terok.errors import MalformedDiff
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class Line:
     ended: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Hunk:
     """Lines that belong together: where they begin in both files, and the heading that git has found for them."""
 

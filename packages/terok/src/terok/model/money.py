@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
-from terok_util import lean_dataclass
+from terok_util import LeanTuple, lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ COUNTS: Final = (
 """Numbers of which a sum has the sum."""
 
 
-class Used(NamedTuple):
+class Used(LeanTuple):
     """Use of one group that is paid for in one way: `nano` billionths of a dollar, if it is `priced` and no `plan`.
 
     `estimated` counts the requests of which something had to be assumed.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from terok_util import did_you_mean, safe_text
+from terok_util import LeanTuple, did_you_mean, safe_text
 
 from terok.errors import AmbiguousTask, BadName, UnknownTask
 from terok.model.ids import normalize, short_ids
@@ -27,7 +26,7 @@ _PROJECT = re.compile(rf"[a-z0-9](?:[a-z0-9_-]{{0,{MAX_PROJECT - 2}}}[a-z0-9])?"
 _TASK = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_TASK - 2}}}[a-z0-9])?")
 
 
-class Candidate(NamedTuple):
+class Candidate(LeanTuple):
     """The fields of a task that an address can match."""
 
     id: str
@@ -36,7 +35,7 @@ class Candidate(NamedTuple):
     created: float
 
 
-class Address(NamedTuple):
+class Address(LeanTuple):
     """Which task is meant: the latest one, or one by identifier, prefix or name; of one project, or of any."""
 
     project: str | None

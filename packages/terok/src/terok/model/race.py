@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import field
 from itertools import cycle, islice
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
-from terok_util import UsageError, lean_dataclass, safe_text
+from terok_util import LeanTuple, UsageError, lean_dataclass, safe_text
 
 from terok.model.changes import Size
 
@@ -25,7 +25,7 @@ PASSED: Final = "passed"
 NOTHING: Final = "nothing"
 
 
-class Contender(NamedTuple):
+class Contender(LeanTuple):
     """An agent that takes part ("" for the project's), and the model that it uses ("" for its own choice)."""
 
     agent: str
@@ -35,7 +35,7 @@ class Contender(NamedTuple):
         return f"{self.agent}:{self.model}" if self.model else self.agent
 
 
-class Race(NamedTuple):
+class Race(LeanTuple):
     """One race. Times are seconds since the epoch; `base` is the commit that all attempts start from."""
 
     id: str
@@ -52,7 +52,7 @@ class Race(NamedTuple):
     trashed: float | None = None
 
 
-class Attempt(NamedTuple):
+class Attempt(LeanTuple):
     """One attempt as it was asked for; what its task is doing is known by the task."""
 
     race: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
+
+from terok_util import LeanTuple
 
 from terok.model.anchors import Place, Quote
 
@@ -21,7 +23,7 @@ _QUOTED: Final = 12
 _WIDTH: Final = 200
 
 
-class Comment(NamedTuple):
+class Comment(LeanTuple):
     """A comment on the commit `tip` of `branch`, which leaves the upstream at `base`.
 
     `thread` is the comment that it answers. `follow_up` is the prompt that it goes with, once one has been claimed.
@@ -43,7 +45,7 @@ class Comment(NamedTuple):
     delivery: Delivery
 
 
-class Round(NamedTuple):
+class Round(LeanTuple):
     """One look of a person at a branch: the commit that was shown, and the one where it left its base."""
 
     id: int
@@ -55,7 +57,7 @@ class Round(NamedTuple):
     at: float
 
 
-class CheckRun(NamedTuple):
+class CheckRun(LeanTuple):
     """One run of a command on a commit; `output` is safe text, with `left_out` bytes missing in its middle."""
 
     id: int

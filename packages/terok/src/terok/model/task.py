@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from terok_util import LeanTuple
 
 Desired = Literal["running", "stopped", "archived", "trashed"]
 """The wish of a person; it is written before it is made true."""
@@ -11,7 +13,7 @@ FollowUpState = Literal["written", "sent", "seen", "taken_back"]
 OperationState = Literal["open", "done", "undone", "expired"]
 
 
-class Task(NamedTuple):
+class Task(LeanTuple):
     """One task. Times are seconds since the epoch; None means not yet, or not known.
 
     The last nine fields are the state as it was last judged.
@@ -56,7 +58,7 @@ class Task(NamedTuple):
     """Whether anything proves work, whatever the word is: the task has a slot."""
 
 
-class Event(NamedTuple):
+class Event(LeanTuple):
     """One row of the change feed."""
 
     seq: int
@@ -66,7 +68,7 @@ class Event(NamedTuple):
     data: dict[str, object]
 
 
-class FollowUp(NamedTuple):
+class FollowUp(LeanTuple):
     """A further prompt for a task: for now (`steer`) or for when its turn has ended (`queue`)."""
 
     id: int
@@ -78,7 +80,7 @@ class FollowUp(NamedTuple):
     changed: float
 
 
-class Operation(NamedTuple):
+class Operation(LeanTuple):
     """A destructive verb, and what undoes it."""
 
     id: int

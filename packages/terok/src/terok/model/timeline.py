@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import deque
 from heapq import merge as merge_in_order
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final
+
+from terok_util import LeanTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ KINDS: Final = (*dict.fromkeys(kind for kinds in SOURCES.values() for kind in ki
 """A `record` tells of the record itself: a broken chain, a row that cannot be read."""
 
 
-class Entry(NamedTuple):
+class Entry(LeanTuple):
     """One thing that has happened at `at` (seconds since the epoch), and that went on until `until` if it took time.
 
     `text` is one line, and `data` what it is made of; both are safe to show.
@@ -43,7 +45,7 @@ class Entry(NamedTuple):
     until: float | None = None
 
 
-class Chain(NamedTuple):
+class Chain(LeanTuple):
     """The check of the part of an audit log that was read; `whole` if that is all of it."""
 
     log: str
@@ -53,7 +55,7 @@ class Chain(NamedTuple):
     problems: tuple[str, ...]
 
 
-class Timeline(NamedTuple):
+class Timeline(LeanTuple):
     """Entries in their order. `left_out` says that there are older ones."""
 
     entries: tuple[Entry, ...]

@@ -31,7 +31,7 @@ class Decisions(Gates):
 
     def refresh(self, scope: str) -> None:
         """Record for the tasks of a scope what they have in the gate now."""
-        here = [task for task in self.everyone if (task.scope or task.project) == scope]
+        here = [task for task in self._service.store.tasks(trashed=True) if (task.scope or task.project) == scope]
         self.look_again(scope)
         facts = {task.id: self._service.pushed(task, self) for task in here if task.trashed is None}
         with self._service.store.write() as writer:

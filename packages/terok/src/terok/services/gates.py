@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from terok_util import TerokError, read_tail, safe_text
+from terok_util import LeanTuple, TerokError, lean_dataclass, read_tail, safe_text
 
 from terok.errors import TaskError, UnknownTask
-from terok.integrations.sandbox import GitGate, SandboxConfig, mirror_path, pusher, run_git
+from terok.integrations.sandbox import SandboxConfig, mirror_path, new_work, pusher, run_git
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from terok.integrations.sandbox import NewWork
+    from terok.integrations.sandbox import GitGate, NewWork
     from terok.model.task import Task
     from terok.services.tasks_base import TaskBase
 
-_COMMIT = re.compile(r"[0-9a-f]{4,64}")
-_PUSHER = re.compile(r"[0-9a-f]+ [0-9a-f]+ [^<]*<([^>]*)> ")
-"""The beginning of a line of git's log of a ref."""
+_HEX = frozenset("0123456789abcdef")
+_COMMIT = range(4, 65)
+"""How many hexadecimal digits may stand for a commit."""
 _LOG_TAIL = 16384
 _SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Work:
     """A branch of a gate that has commits of agents; `task` is whose it is, "" if nobody's that is known."""
 
@@ -37,17 +37,44 @@ class Work:
     """Further branches with new work of the same task."""
 
 
+class Mirrored(LeanTuple):
+    """The mirror of a scope, for who only reads it."""
+
+    scope: str
+    path: Path
+
+
+class Owner(LeanTuple):
+    """The part of a task by which its work is known."""
+
+    id: str
+    name: str
+    project: str
+    scope: str
+    container: str
+
+
 class Gates:
     """The gates of all projects, and whose work is in them."""
 
     def __init__(self, tasks: TaskBase, config: SandboxConfig | None = None) -> None:
         self._config = config or SandboxConfig.load()
         self._tasks = tasks
-        self.everyone = tasks.store.tasks(trashed=True)
         self._known: dict[str, dict[str, tuple[str, NewWork]]] = {}
+
+    @cached_property
+    def everyone(self) -> list[Owner]:
+        """All tasks, also those in the trash."""
+        return [Owner(*row) for row in self._tasks.store.rows("SELECT id, name, project, scope, container FROM tasks")]
+
+    def mirrored(self, scope: str) -> Mirrored:
+        """Return the mirror of a scope, which may not be there."""
+        return Mirrored(scope, mirror_path(self._config.gate_base_path, scope))
 
     def open(self, scope: str) -> GitGate:
         """Return the gate of a scope; GateError if there is none."""
+        from terok.integrations.sandbox import GitGate  # whoever only looks starts sooner without
+
         return GitGate.open(scope, base=self._config.gate_base_path, config=self._config)
 
     def scopes(self, project: str | None = None) -> list[str]:
@@ -85,8 +112,8 @@ class Gates:
     def _new_work(self, scope: str) -> dict[str, tuple[str, NewWork]]:
         """Return the branches of a scope with new work, and the task that each belongs to; read once."""
         if scope not in self._known:
-            gate = self.open(scope)
-            self._known[scope] = {one.branch: (self._owner(gate, one.branch), one) for one in gate.new_work()}
+            place = self.mirrored(scope)
+            self._known[scope] = {one.branch: (self._owner(place, one.branch), one) for one in new_work(place.path)}
         return self._known[scope]
 
     def of_task(self, task: Task, branch: str | None = None) -> Work:
@@ -94,11 +121,10 @@ class Gates:
         scope = task.scope or task.project
         if not mirror_path(self._config.gate_base_path, scope).exists():
             raise _nothing(task)
-        gate = self.open(scope)
         new = self._new_work(scope)
         mine = [name for name, (owner, _) in new.items() if owner == task.id]
         if branch is not None:
-            if branch not in gate.branch_heads():
+            if branch not in self.open(scope).branch_heads():
                 raise TaskError(
                     f"the gate of {scope} has no branch {safe_text(branch, limit=80)}",
                     hint=f"`terok review {task.id}` shows what the task has pushed",
@@ -107,7 +133,7 @@ class Gates:
         # Its own branch first, then what it has pushed under names of its own choice, then what was not committed.
         ranked = sorted(mine, key=lambda name: (name != task.branch, name.startswith(_WIP), name))
         if not ranked:
-            if task.branch and task.branch in gate.branch_heads():
+            if task.branch and task.branch in self.open(scope).branch_heads():
                 return Work(scope, task.branch, task.id, None)
             raise _nothing(task)
         named = [name for name in ranked if not name.startswith(_WIP)]
@@ -126,7 +152,7 @@ class Gates:
             try:
                 if what in self.open(scope).branch_heads():
                     found.append((scope, what))
-                elif _COMMIT.fullmatch(what):
+                elif len(what) in _COMMIT and _HEX.issuperset(what):
                     found += [(scope, branch) for branch in self._holding(scope, what)]
             except TerokError as error:  # a damaged gate hides no other one
                 failed.append(error)
@@ -144,28 +170,28 @@ class Gates:
                 hint="name the project with --project, or the task",
             )
         ((scope, branch),) = found
-        owner, work = self._new_work(scope).get(branch) or (self._owner(self.open(scope), branch), None)
+        owner, work = self._new_work(scope).get(branch) or (self._owner(self.mirrored(scope), branch), None)
         return Work(scope, branch, owner, work)
 
     def _holding(self, scope: str, commit: str) -> Sequence[str]:
         """Return the branches with new work that hold a commit, those whose tip it is first and alone."""
-        gate = self.open(scope)
-        asked = run_git("rev-parse", "-q", "--verify", f"{commit}^{{commit}}", git_dir=gate.path, check=False)
+        mirror = self.mirrored(scope).path
+        asked = run_git("rev-parse", "-q", "--verify", f"{commit}^{{commit}}", git_dir=mirror, check=False)
         oid = asked.text.strip()
         if asked.returncode or not oid:
             return []
         rows = {name: work.tip for name, (_, work) in self._new_work(scope).items()}
         if at_tip := [branch for branch, tip in rows.items() if tip == oid]:
             return at_tip
-        listed = run_git("for-each-ref", "--format=%(refname)", f"--contains={oid}", "refs/heads/", git_dir=gate.path)
+        listed = run_git("for-each-ref", "--format=%(refname)", f"--contains={oid}", "refs/heads/", git_dir=mirror)
         holding = {line.removeprefix("refs/heads/") for line in listed.text.splitlines()}
         return [branch for branch in rows if branch in holding]
 
-    def _owner(self, gate: GitGate, branch: str) -> str:
+    def _owner(self, gate: Mirrored, branch: str) -> str:
         """Return the task that a branch belongs to: who has pushed to it last by the gate's log, else by its name."""
         here = {task.id: task for task in self.everyone if (task.scope or task.project) == gate.scope}
         last = read_tail(gate.path / "logs/refs/heads" / branch, _LOG_TAIL).rstrip("\n").rpartition("\n")[2]
-        who = found[1] if (found := _PUSHER.match(last)) is not None else ""
+        who = last.partition("<")[2].partition("> ")[0]
         for task in here.values():
             if pusher(task.container) == who:
                 return task.id

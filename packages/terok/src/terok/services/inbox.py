@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from terok_util import TerokError
+from terok_util import LeanTuple, TerokError
 
 from terok.errors import UnknownTask
 from terok.services.tasks_base import TaskBase
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from terok.model.task import FollowUp, Task
 
 
-class Everything(NamedTuple):
+class Everything(LeanTuple):
     """All tasks that an inbox has, how a person types each, and the number of the last event they contain."""
 
     tasks: tuple[Task, ...]
@@ -27,7 +27,7 @@ class Everything(NamedTuple):
     seq: int
 
 
-class TaskDetail(NamedTuple):
+class TaskDetail(LeanTuple):
     """Everything that is recorded about a task."""
 
     task: Task

@@ -18,9 +18,9 @@ from terok.errors import TaskBusy, TaskError
 from terok.store import Lease, is_alive, own_lease
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from terok.model.task import Operation, OperationState, Task
+    from terok.model.task import Operation, OperationState
     from terok.services.task_ends import TaskEnds
     from terok.store import Writer
     from terok.store.reading import Reading
@@ -37,6 +37,8 @@ KINDS: Final = {
 """The module of every kind."""
 _KEPT: Final = frozenset({"task.archive", "race.keep"})
 """Kinds whose operations can be taken back for ever."""
+_DELETIONS: Final = frozenset({"task.delete", "race.delete"})
+"""Kinds that take tasks away, after which their project can be deleted."""
 DAY: Final = 86400.0
 _MANY: Final = 100_000
 
@@ -83,7 +85,7 @@ class Operations:
     def undo(self, number: int | None = None) -> Operation:
         """Take an operation back, by default the last that can be, with all that would be taken back by the same.
 
-        With a task its project comes back, if that was deleted after it.
+        With tasks their projects come back, if those were deleted after them.
 
         Raises:
             TaskError: It cannot be taken back.
@@ -101,8 +103,8 @@ class Operations:
                     writer.move_operation(one.id, one.state, "undone")
         finally:
             self._drop(operation.id, lease)
-        if operation.inverse["kind"] == "task.delete":
-            self._bring_project_back(self._store.task(str(operation.inverse["task"])))
+        if operation.inverse["kind"] in _DELETIONS:
+            self.bring_projects_back(_tasks_of(operation.inverse))
         return operation
 
     def finish(self) -> list[TerokError]:
@@ -112,21 +114,20 @@ class Operations:
             if operation.state != "open":
                 continue
             try:
-                with self._store.write() as writer:
-                    lease = self._take(writer, operation.id, "open")
+                self._go_on(operation)
             except TaskBusy:
                 continue
-            try:
-                self._carry_out(operation.id, operation.inverse)
-            except UsageError:  # what it was to change has been changed by others since, as `run` would have said
-                with suppress(TerokError):
-                    _module(operation.inverse).take_back(self._tasks, operation.inverse)
-                    self._move(operation.id, "open", "undone")
             except TerokError as error:
                 failed.append(error)
-            finally:
-                self._drop(operation.id, lease)
         return failed
+
+    def go_on_with(self, **about: object) -> int | None:
+        """Go on with an operation that was cut off and knows all of this; return its number, None if there is none."""
+        for operation in self.log():
+            if operation.state == "open" and about.items() <= operation.inverse.items():
+                self._go_on(operation)
+                return operation.id
+        return None
 
     def expire(self, now: float) -> float | None:
         """Give up what was to be kept until `now`; return when the next one is due, None if there is none.
@@ -150,24 +151,28 @@ class Operations:
         """Return the last operation of a kind about a task that can be taken back."""
         return next(iter(self._same(self._store, {"kind": kind, "task": task_id})), None)
 
-    def _bring_project_back(self, task: Task) -> None:
-        """Take the deletion of a task's project back, or say that there is none: without it the task cannot start."""
+    def bring_projects_back(self, task_ids: Collection[str]) -> None:
+        """Take the deletion of the projects of tasks that are back too, or say that there is none.
+
+        Without it they cannot start.
+        """
         from terok.config.project import project_directories
 
-        if task.project in project_directories():
-            return
-        for one in self.log():
-            if one.verb == "project delete" and one.subject == task.project and one.state in ("open", "done"):
-                self.undo(one.id)
-                self._tasks.say(f"note: project {task.project} was deleted too, and is back as well")
-                return
-        place = self._tasks.directory(task)
-        self._tasks.say(f"note: there is no project {task.project} any more: the work is in {place}")
+        back = [task for task in self._store.tasks() if task.id in task_ids]
+        for name in sorted({task.project for task in back} - project_directories().keys()):
+            for one in self.log():
+                if one.verb == "project delete" and one.subject == name and one.state in ("open", "done"):
+                    self.undo(one.id)
+                    self._tasks.say(f"note: project {name} was deleted too, and is back as well")
+                    break
+            else:
+                places = ", ".join(str(self._tasks.directory(task)) for task in back if task.project == name)
+                self._tasks.say(f"note: there is no project {name} any more: the work is in {places}")
 
     def whole(self, task_id: str) -> Operation | None:
         """Return the last operation that a task has gone with together with others, as those of a race."""
         found = (one for one in self.log() if one.state in ("open", "done"))
-        return next((one for one in found if task_id in cast("list[str]", one.inverse.get("tasks") or [])), None)
+        return next((one for one in found if "tasks" in one.inverse and task_id in _tasks_of(one.inverse)), None)
 
     def _give_up(self, operation: Operation) -> None:
         """Let an operation expire; of several with one inverse the latest says how long things are kept."""
@@ -178,6 +183,18 @@ class Operations:
             if latest.id == operation.id:
                 _module(operation.inverse).give_up(self._tasks, operation.inverse)
             self._move(operation.id, operation.state, "expired")
+        finally:
+            self._drop(operation.id, lease)
+
+    def _go_on(self, operation: Operation) -> None:
+        with self._store.write() as writer:
+            lease = self._take(writer, operation.id, "open")
+        try:
+            self._carry_out(operation.id, operation.inverse)
+        except UsageError:  # what it was to change has been changed by others since, as `run` would have said
+            with suppress(TerokError):
+                _module(operation.inverse).take_back(self._tasks, operation.inverse)
+                self._move(operation.id, "open", "undone")
         finally:
             self._drop(operation.id, lease)
 
@@ -216,6 +233,11 @@ class Operations:
     def _move(self, number: int, before: OperationState, after: OperationState) -> None:
         with self._store.write() as writer:
             writer.move_operation(number, before, after)
+
+
+def _tasks_of(inverse: Mapping[str, Any]) -> list[str]:
+    """Return the tasks that go with an operation."""
+    return cast("list[str]", inverse["tasks"] if "tasks" in inverse else [inverse["task"]])
 
 
 def _lease(number: int) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from terok_util import UsageError, safe_text
+from terok_util import LeanTuple, UsageError, safe_text
 
 from terok.errors import TaskError
 from terok.services.decisions import Decisions
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from terok.services.tasks import Tasks
 
 
-class Promoted(NamedTuple):
+class Promoted(LeanTuple):
     """A promotion: what was sent where, by which operation (None: it was there already), and what came of it."""
 
     branch: str
@@ -141,16 +141,19 @@ class Promotions(Decisions):
     ) -> Promoted:
         wanted, base, title = request
         prepared = gate.pull_request(work.branch, head=target, base=base, title=title) if wanted else None
-        number = None
+        tip = gate.branch_heads()[work.branch]
+        number: int | None
         if not again:
-            tip = gate.branch_heads()[work.branch]
             details = details_of(
                 gate, work.branch, tip, target, task=work.task, accept_flags=accept_flags, sources=sources
             )
             names = ", ".join(name for name, _ in sources) or work.branch
             summary = safe_text(f"promoted {names} of {gate.scope} to {target}", limit=300)
             number = self._operations.run("promote", work.task or work.branch, summary, "review.promote", details)
-        elif not wanted:
+        else:  # sent by others, or from here by a process that was killed before it could record that
+            about = {"scope": gate.scope, "branch": work.branch, "tip": tip, "target": target}
+            number = self._operations.go_on_with(kind="review.promote", **about)
+        if number is None and not wanted:
             raise TaskError(f"{safe_text(work.branch)} is upstream already", hint="`terok review` lists what waits")
         opened = prepared.open() if prepared is not None else None
         address = gate.source.address if gate.source is not None else ""

@@ -46,7 +46,7 @@ class Board:
 def board(tasks: TaskBase, race: Race) -> Board:
     """Return what is known about a race; a gate that does not answer is said with the attempt."""
     gates, words = Gates(tasks), checks_of(tasks.store, race)
-    known = {task.id: task for task in gates.everyone}
+    known = {task.id: task for task in tasks.store.tasks(trashed=True)}
     standings, changes = [], {}
     for attempt in attempts_of(tasks.store, race.id):
         one, files = _standing(tasks.store, race, attempt, known.get(attempt.task), gates)

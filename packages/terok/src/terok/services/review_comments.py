@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pwd
+from dataclasses import replace
 from os import getuid
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from terok_util import UsageError, safe_text
+from terok_util import LeanTuple, UsageError, safe_text
 
 from terok.model.anchors import Place, Quote, found_again, moved, parse_place, quote
 from terok.model.review import MOST_TEXT, Comment
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from terok.store import Store
 
 
-class Placed(NamedTuple):
+class Placed(LeanTuple):
     """A comment, and where it stands in the commit that is looked at; None if it is stale."""
 
     comment: Comment
     now: Place | None
 
 
-class Reviewed(NamedTuple):
+class Reviewed(LeanTuple):
     """A commit that is looked at: whose branch, in which mirror, and where it has left the upstream ("": nowhere)."""
 
     mirror: Path
@@ -93,8 +94,13 @@ def _located(reviewed: Reviewed, where: str) -> tuple[Place, Quote]:
     place = parse_place(where)
     commit = reviewed.base if place.side == "old" else reviewed.tip
     lines = file_lines(reviewed.mirror, commit, place.path) if commit else None
+    changed = Changes(())
+    if lines is None:
+        changed = read_changes(reviewed.mirror, reviewed.base, reviewed.tip) if reviewed.base else changed
+        if place.side == "old" and (renamed := changed.file(place.path)) is not None:
+            place = replace(place, path=renamed.old_path)
+            lines = file_lines(reviewed.mirror, commit, place.path)
     if place.first is None:
-        changed = read_changes(reviewed.mirror, reviewed.base, reviewed.tip) if reviewed.base else Changes(())
         if lines is None and changed.file(place.path) is None:
             raise _no_file(place, reviewed)
         return place, Quote()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from terok_util import lean_dataclass
 
 from terok.integrations.sandbox import GateError, run_git
 from terok.model.hunks import FileDiff, parse_diff
@@ -20,7 +21,7 @@ _QUOTED: Final = {"core.quotePath": "true", "diff.suppressBlankEmpty": "false"}
 _SECONDS: Final = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Changes:
     """Files that differ between two commits; not `whole` without their lines, which would be too much."""
 
@@ -72,7 +73,7 @@ def has_commit(mirror: Path, commit: str) -> bool:
     return run_git("cat-file", "-e", f"{commit}^{{commit}}", git_dir=mirror, check=False).returncode == 0
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Carried:
     """The tree that a branch makes on another base, and the files in which the two do not go together."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError, safe_text
+from terok_util import UsageError, lean_dataclass, safe_text
 
-from terok.integrations.sandbox import review_document, run_git
+from terok.integrations.sandbox import record_review, review_branch, review_document, run_git
 from terok.services.review_comments import Placed, Reviewed, place_comments
 from terok.services.review_diffs import Changes, read_changes
 from terok.services.review_rounds import Since, changes_since, last_round
-from terok.store.reviewing import add_round, check_runs, viewed
+from terok.store.reviewing import add_round, check_runs, rounds, viewed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from terok.integrations.sandbox import GitGate, ReviewedBranch
     from terok.model.review import CheckRun
-    from terok.services.gates import Work
+    from terok.services.gates import Mirrored, Work
     from terok.store import Store
 
 EMPTY_TREES = {
@@ -30,7 +30,7 @@ EMPTY_TREES = {
 _SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Moved:
     """The commits that the upstream's branch `target` has got since a branch has left it.
 
@@ -43,7 +43,7 @@ class Moved:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Look:
     """A branch as it is shown: the gate's review of it, and what the records of terok add.
 
@@ -64,7 +64,7 @@ class Look:
 
 def look_at(
     store: Store,
-    gate: GitGate,
+    gate: GitGate | Mirrored,
     work: Work,
     *,
     since_last: bool = False,
@@ -77,7 +77,7 @@ def look_at(
         UsageError: Nothing was reviewed before that is different, and `since_last` asks for that.
         GateError: The gate cannot be read.
     """
-    seen = gate.review(work.branch)
+    seen = review_branch(gate.path, work.branch)
     tip, base = seen.review.tip, seen.review.base or ""
     reviewed = Reviewed(gate.path, work.task, work.branch, tip, base)
     origin = base or EMPTY_TREES[len(tip)]
@@ -107,10 +107,12 @@ def look_at(
     )
 
 
-def record_look(store: Store, gate: GitGate, look: Look) -> None:
+def record_look(store: Store, gate: GitGate | Mirrored, look: Look) -> None:
     """Record that a person was shown a branch: a promotion goes on from here, and so does the next round."""
     work, reviewed = look.work, look.reviewed
-    gate.record(work.branch, look.seen)
+    record_review(gate.path, work.branch, look.seen)
+    if [one.tip for one in rounds(store, work.scope, work.branch)[-1:]] == [reviewed.tip]:
+        return  # looking once more writes nothing
     with store.write() as writer:
         add_round(writer, work.task, work.scope, work.branch, reviewed.tip, reviewed.base)
 
@@ -131,7 +133,7 @@ def refreshed(store: Store, look: Look) -> Look:
     )
 
 
-def moved_upstream(gate: GitGate, seen: ReviewedBranch, own: Changes) -> Moved | None:
+def moved_upstream(gate: GitGate | Mirrored, seen: ReviewedBranch, own: Changes) -> Moved | None:
     """Return what came upstream since; None if nothing did, as of the last sync."""
     base, target = seen.review.base, seen.target_tip
     if base is None or target is None or base == target:

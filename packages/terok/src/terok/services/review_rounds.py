@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError
+from terok_util import UsageError, lean_dataclass
 
 from terok.integrations.sandbox import GateError
 from terok.services.review_diffs import Changes, carry_over, has_commit, read_changes
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from terok.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Since:
     """The changes of a branch since a round, without what came from its base.
 

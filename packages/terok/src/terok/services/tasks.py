@@ -65,6 +65,7 @@ class Tasks(FollowUps):
         if (task.trashed is not None or task.archived is not None) and (whole := self.operations.whole(task.id)):
             # One of several that went together comes back by itself, in the way that all of them would.
             (deletion if task.trashed is not None else archive).take_back(self, {"task": task.id})
+            self.operations.bring_projects_back([task.id])
             return whole
         raise UsageError(f"task {task.id} is neither deleted nor archived", hint="see `terok task list --all`")
 

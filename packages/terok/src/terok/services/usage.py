@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from terok_util import FileError
+from terok_util import FileError, LeanTuple
 
 from terok.errors import StoreError
 from terok.integrations.sandbox import SandboxConfig
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from terok.store import Store
 
 
-class Spending(NamedTuple):
+class Spending(LeanTuple):
     """A sum of use for each name, and all together."""
 
     by: By

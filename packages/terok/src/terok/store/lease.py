@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from terok_util import LeanTuple
 
 _START = 19
 """Place of the start time among the fields of /proc/PID/stat that follow the name."""
 
 
-class Lease(NamedTuple):
+class Lease(LeanTuple):
     """A process; `started` is in clock ticks since the boot."""
 
     pid: int

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from terok_util import LeanTuple
 
 from terok import model
 from terok.errors import StoreError, UnknownTask
@@ -39,7 +41,7 @@ _BASIS = (
 _FLAGS = tuple(Task._fields.index(name) for name in ("name_by_user", "unread", "works"))
 
 
-class Snapshot(NamedTuple):
+class Snapshot(LeanTuple):
     """All tasks, and the number of the last event they contain."""
 
     tasks: list[Task]

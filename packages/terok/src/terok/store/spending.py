@@ -7,7 +7,9 @@ that is gone is forgotten.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import LeanTuple
 
 from terok.integrations.sandbox import at_most, read_further
 from terok.model.money import COUNTS, By, Used
@@ -42,7 +44,7 @@ _ADD: Final = (
 )
 
 
-class Known(NamedTuple):
+class Known(LeanTuple):
     """How far a journal has been read: the inode, the bytes, and the requests that were open then."""
 
     inode: int

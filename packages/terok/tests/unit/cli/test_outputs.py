@@ -19,6 +19,7 @@ from terok_util import CommandDef
 from . import populated
 
 BESIDE = {
+    *("acp config", "acp connect"),
     *("agents schema", "completions", "config edit", "controller start", "controller stop", "executor login"),
     *("executor rm", "executor stop", "login", "project derive", "project edit", "setup", "task attach", "uninstall"),
     *("sandbox clearance", "sandbox clearance allow", "sandbox clearance deny", "sandbox clearance notify"),
@@ -41,7 +42,7 @@ task status a2 | task why b2 | task followup a2 --list | task audit a2 | task wa
 task diff b2 | task new web "Fix it" | review | review b2 | review brave-elk | reject b2 -m no | project list
 race run web "Fix it" -n 2 --check true | race list | race show try | race show gone | race stop try | race delete gone
 project show web | project agents web | config paths | config resolved web | config resolved --all
-config explain run.memory | config explain run | config schema | config schema global | config validate
+config explain run.memory | acp list | config explain run | config schema | config schema global | config validate
 agents list | agents list --all | agents dir | agents dir demo | executor show-config | auth list | auth status
 tui --keys | shield profiles | shield sets | shield sets web | shield check example.org:443 --profile base
 shield why example.org --profile base | controller status | sandbox supervisor status | sandbox clearance list

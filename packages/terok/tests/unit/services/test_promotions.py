@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terok.cli.review import hints_named
 from terok.engines import Command
 from terok.errors import TaskError
 from terok.model.admission import Waiting
-from terok.services import Tasks
+from terok.services import Reviews, Tasks
 from terok.services.gates import Work
-from terok_sandbox import GateError
+from terok.store import Store, Writer
+from terok_sandbox import GateError, PromotionRefused
+from terok_sandbox.gate import promotion
+from terok_sandbox.gate.upstream import UpstreamRepository
 from terok_util import UsageError
 
 from .conftest import PlainEngine
 from .reviewing import PLAIN, Agent, make_agent
+from .test_tasks import in_child
 
 BASE = {"a.txt": "".join(f"line {number}\n" for number in range(1, 21))}
 
@@ -82,6 +90,87 @@ def test_a_promotion_that_is_refused_takes_nothing_back(agent: Agent) -> None:
     with pytest.raises(TaskError, match="is upstream already"):
         agent.reviews.promote([work], to="main")
     assert agent.git("rev-parse", "main", at=agent.upstream) == tip
+
+
+def dying_at(step: int, patch: pytest.MonkeyPatch) -> None:
+    """End this process as SIGKILL does, behind the transaction of terok or the change by the gate of this number."""
+    left = count(step, -1)
+    write = Store.write
+
+    def tick() -> None:
+        if next(left) == 0:
+            os._exit(9)
+
+    @contextmanager
+    def counted(store: Store, at: float | None = None) -> Iterator[Writer]:
+        with write(store, at) as writer:
+            yield writer
+        tick()
+
+    def ticking(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acted(*given: Any, **more: Any) -> Any:
+            done = act(*given, **more)
+            tick()
+            return done
+
+        return acted
+
+    patch.setattr(Store, "write", counted)
+    patch.setattr(UpstreamRepository, "push_from", ticking(UpstreamRepository.push_from))
+    for name in ("change_refs", "forget_mark"):
+        patch.setattr(promotion, name, ticking(getattr(promotion, name)))
+
+
+@pytest.mark.parametrize("then", ["undo", "promote", "finish"])
+def test_a_promotion_that_is_killed_between_any_two_steps_is_taken_back_or_gone_on_with(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """The next command knows whether the upstream has it, without anybody that tidies up before."""
+    before = agent.git("rev-parse", "main", at=agent.upstream)
+    arrived = set()
+    for step in count():
+        work = looked(agent)
+
+        def promote(step: int = step, work: Work = work) -> None:
+            dying_at(step, monkeypatch)
+            with Tasks() as other:
+                Reviews(other).promote([work], to="main")
+
+        status = in_child(promote)
+        there = agent.git("rev-parse", "main", at=agent.upstream) != before
+        arrived.add(there)
+        recorded = agent.tasks.operations.log(1)
+        if then == "finish":
+            assert agent.tasks.operations.finish() == []
+        elif then == "promote" and recorded and recorded[0].state == "open":
+            assert agent.reviews.promote([work], to="main").operation
+        if then != "undo" and recorded:
+            assert "line ten" in upstream(agent), f"killed at step {step}"
+            assert agent.tasks.operations.log(1)[0].state == "done"
+        while any(one.state in ("open", "done") for one in agent.tasks.operations.log()):
+            agent.tasks.operations.undo()
+        assert agent.git("rev-parse", "main", at=agent.upstream) == before, f"killed at step {step}"
+        assert agent.gate.upstream_tip("main") == before
+        if status == 0:
+            break
+    assert arrived == {True, False}
+    assert step >= 6
+
+
+def test_what_others_have_sent_meanwhile_is_never_taken_back(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody pushes the same commit between our look at the upstream and the sending."""
+    work = looked(agent)
+    promote = agent.gate.promote.__func__  # type: ignore[attr-defined]
+
+    def after_others(gate: Any, branch: str, **options: Any) -> str:
+        agent.git("push", "-q", str(agent.upstream), "HEAD:main")
+        return promote(gate, branch, **options)
+
+    monkeypatch.setattr("terok_sandbox.gate.git_gate.GitGate.promote", after_others)
+    with pytest.raises(PromotionRefused, match="is at this commit already"):
+        agent.reviews.promote([work], to="main")
+    assert agent.tasks.operations.log(1)[0].state == "undone"
+    assert agent.git("rev-parse", "main", at=agent.upstream) == agent.git("rev-parse", "HEAD")
 
 
 def test_what_moved_upstream_is_said_and_a_rebase_puts_the_work_on_top(agent: Agent) -> None:

@@ -15,6 +15,7 @@ from terok.errors import TaskError, UnknownRace
 from terok.model.race import Contender, Race, Standing, contenders
 from terok.model.task import Task
 from terok.services import Races, Reviews, Tasks
+from terok.services.projects import Projects
 from terok.services.race_checks import run_check
 from terok.store import Store
 from terok.store.races import due_checks, take_check
@@ -295,6 +296,24 @@ def test_a_deleted_race_comes_back_whole_and_goes_when_its_time_is_over(
     tasks.operations.expire(due or 0.0)
     assert {row[0] for row in tasks.store.rows("SELECT id FROM tasks")} == {one.id}, "its own deletion still holds"
     assert tasks.store.rows("SELECT id FROM races") == []
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_deleted_race_comes_back_with_the_project_that_was_deleted_after_it(
+    races: Races, tasks: Tasks, engine: PlainEngine, monkeypatch: pytest.MonkeyPatch, *, alone: bool
+) -> None:
+    race = races.run("web", "x", DEMO)
+    run_all(tasks, engine, race)
+    number = races.delete(race)
+    Projects().delete(tasks, "web")
+    said: list[str] = []
+    monkeypatch.setattr(tasks, "say", said.append)
+    if alone:
+        tasks.restore(members(races, race)[0])
+    else:
+        tasks.operations.undo(number)
+    assert [line for line in said if "project" in line] == ["note: project web was deleted too, and is back as well"]
+    assert tasks.restart(tasks.store.tasks()[0]).word == "working"
 
 
 def test_a_deletion_that_is_killed_at_any_step_is_finished(races: Races, tasks: Tasks, engine: PlainEngine) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from terok_util import atomic_write
 from terok_util.text import safe_text
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.errors import InspectionPolicyError
 from terok_sandbox.gate.layout import POLICY_FILE, read_policy
@@ -20,7 +21,7 @@ Treatment = Literal["refuse", "flag", "allow"]
 TREATMENTS: Final[tuple[Treatment, ...]] = ("refuse", "flag", "allow")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class InspectionRule:
     """One rule: its name in policies and reports, what happens by default, and what it finds."""
 
@@ -29,7 +30,7 @@ class InspectionRule:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that a rule found.
 
@@ -76,7 +77,7 @@ _MIB: Final = 1024 * 1024
 _RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limit NAME=NUMBER'"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class InspectionLimits:
     """Sizes in bytes, and counts, of one push.
 
@@ -93,7 +94,7 @@ class InspectionLimits:
     mirror_bytes: int = 20 * 1024 * _MIB
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class InspectionPolicy:
     """`treatments` replaces defaults by rule name; `exceptions` are `RULE:GLOB`, paths that a rule lets pass."""
 

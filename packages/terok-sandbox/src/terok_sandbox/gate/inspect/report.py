@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from terok_util.text import safe_text
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.inspect.policy import RULES, Finding, InspectionPolicy
 
@@ -16,7 +16,7 @@ _WIDTH: Final = 300
 _SARIF_LEVEL: Final = {"refuse": "error", "flag": "warning"}
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Report:
     """The findings of an inspection by their treatment; `commits` counts the inspected ones."""
 
@@ -30,14 +30,14 @@ class Report:
         return not self.refused
 
 
-@dataclass(slots=True)
 class Findings:
     """Collects findings, each once."""
 
-    policy: InspectionPolicy
-    refused: list[Finding] = field(default_factory=list)
-    flagged: list[Finding] = field(default_factory=list)
-    seen: set[tuple[str, str, str]] = field(default_factory=set)
+    def __init__(self, policy: InspectionPolicy) -> None:
+        self.policy = policy
+        self.refused: list[Finding] = []
+        self.flagged: list[Finding] = []
+        self.seen: set[tuple[str, str, str]] = set()
 
     def add(self, found: Iterable[Finding], commit: str = "") -> bool:
         """Take findings, which are about `commit`; tell whether one of them is refused."""

@@ -1,0 +1,1 @@
+"""Adapters: the programs in a container that speak the protocol for an agent; started, heard and ended."""

@@ -1,0 +1,1 @@
+"""Sessions over many adapters: a state machine without I/O, driven by events."""

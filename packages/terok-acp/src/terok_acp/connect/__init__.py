@@ -1,0 +1,1 @@
+"""The front on standard input and output that an editor starts."""

@@ -1,0 +1,1 @@
+"""The names this wheel uses of its siblings; no other room imports them."""

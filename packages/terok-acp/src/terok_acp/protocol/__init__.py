@@ -1,0 +1,1 @@
+"""The protocol as data and bytes: frames, framing, ids and method tables; no I/O."""

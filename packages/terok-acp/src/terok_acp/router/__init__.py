@@ -1,0 +1,1 @@
+"""Which frame goes where: a pure core over plain frames."""

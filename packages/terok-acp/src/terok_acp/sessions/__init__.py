@@ -1,0 +1,1 @@
+"""Sessions that outlive editors, adapters and the daemon: one table and one transcript each, per container."""
