@@ -95,12 +95,14 @@ class Browser:
         self.keys(*text, *keys)
 
     def click(self, text: str) -> None:
-        """Click where a text begins that is a piece of its own."""
-        found = f"[...document.querySelectorAll('#screen span')].find(one => one.textContent.startsWith({text!r}))"
-        box = self.js(f"(box => box && [box.left + 4, box.top + 4])({found}?.getBoundingClientRect())")
+        """Click where a text begins."""
+        piece = f"[...document.querySelectorAll('#screen span')].find(one => one.textContent.includes({text!r}))"
+        box = self.js(f"(box => box && [box.left, box.top, box.width])({piece}?.getBoundingClientRect())")
         assert box, f"{text!r} is not there:\n{self.text()}"
+        written = self.js(f"{piece}.textContent")
+        x = box[0] + box[2] * (written.index(text) + 0.5) / len(written)
         for kind in ("mousePressed", "mouseReleased"):
-            self._ask("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=box[1] + 4, button="left", clickCount=1)
 
     def picture(self, file: Path) -> None:
         file.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot")["data"]))
