@@ -8,13 +8,14 @@ import secrets
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from product import remove_containers
 from support import BASE, Shell
-from terok.stub import Script, StubProvider, running_stub
+from terok.stub import Refusal, Script, StubProvider, running_stub
 
 COMMIT = "sleep 2; date +%N >> README.md && git add -A && git commit -q -m 'Add a line'"
 
@@ -91,6 +92,48 @@ def test_a_queued_task_starts_when_a_slot_is_free_and_its_turn_has_come(ready: S
         kinds = [row["kind"] for row in events(ready, task)]
         assert (kinds.count("starting"), kinds.count("started"), kinds.count("ended")) == (runs, runs, runs)
         assert kinds.count("start_failed") == 0
+
+
+def test_a_run_that_a_limit_has_ended_goes_on_after_it_where_that_is_allowed(
+    ready: Shell, project: str, stub: StubProvider
+) -> None:
+    """Until then the task is shown as limited, and the wait is told."""
+    config = Path(ready.environment["TEROK_ROOT"]) / "config/projects" / project / "project.yml"
+    config.write_text(config.read_text() + "  wait_for_limit: 600\n")
+    controller(ready)
+    reset = float(int(time.time()) + 45)
+    stub.refusal = Refusal(429, reset, final=True)
+    task = run(ready, project)
+    ready("terok", "task", "wait", task, "--until", "limit", "--timeout", "100", timeout=120)
+    stub.refusal = None
+    ready("terok", "task", "wait", task, "--until", "review", "--timeout", "200", timeout=220)
+    told = events(ready, task)
+    assert words(told).index("limit") < words(told).index("review")
+    (wait,) = [row for row in told if row["kind"] == "limit_wait"]
+    assert reset <= wait["data"]["until"] <= reset + 5
+    starts = [row["at"] for row in told if row["kind"] == "starting"]
+    assert len(starts) == 2
+    assert starts[1] >= reset
+    codes = [row["data"]["exit_code"] for row in told if row["kind"] == "ended"]
+    assert codes[0] not in (0, None)
+    assert codes[1:] == [0]
+
+
+def test_a_container_that_is_removed_by_hand_is_told_and_made_anew(
+    ready: Shell, project: str, stub: StubProvider
+) -> None:
+    controller(ready)
+    stub.thinking = 300.0
+    task = run(ready, project)
+    ready("podman", "rm", "--force", "--time", "0", f"terok-{project}-{task}")
+    ready("terok", "task", "wait", task, "--until", "failed", "--timeout", "100", timeout=120)
+    shown = ready("terok", "task", "show", task, "--json").json()
+    assert "its container was removed" in shown["reason"]
+    assert "terok task restart" in ready("terok", "task", "why", task).out
+    stub.thinking = 0.0
+    ready("terok", "task", "restart", task, timeout=300)
+    ready("terok", "task", "wait", task, "--until", "review", "--timeout", "200", timeout=220)
+    assert [row["data"]["exit_code"] for row in events(ready, task) if row["kind"] == "ended"] == [None, 0]
 
 
 def test_after_a_reboot_what_should_run_runs_again_and_once(ready: Shell, project: str) -> None:

@@ -25,6 +25,7 @@ with lazy_imports(globals()):
     from terok_acp.errors import EndpointError as EndpointError
     from terok_acp.errors import ProbeError as ProbeError
     from terok_acp.paths import socket_path as socket_path
+    from terok_acp.proxy.proxy import ACPProxy as ACPProxy
     from terok_acp.roster.acp_roster import ACPRoster as ACPRoster
     from terok_acp.roster.cache import AgentRosterCache as AgentRosterCache
     from terok_acp.roster.cache import CacheKey as CacheKey

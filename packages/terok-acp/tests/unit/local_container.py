@@ -28,6 +28,7 @@ class LocalContainer:
         self._installed: list[dict[str, Any]] = []
         self.clients: list[int] = []
         self.problem = ""
+        self.moved = ("", "")
         self.labels = {"ai.terok.agents": "one,two", "ai.terok.content": "c1"}
         self.env = {"TEROK_AGENT": "one", "TEROK_PROVIDER": "anthropic"}
         self.id = "f00"
@@ -44,6 +45,7 @@ class LocalContainer:
 
     def program(self, agent: str, script: str, stop_signal: str = "eof") -> None:
         """Install an agent's program: a script of the shell."""
+        self._installed = [entry for entry in self._installed if entry["name"] != agent]
         acp = {"command": ["sh", "-c", script], "env": {}, "stop_signal": stop_signal}
         self._installed.append({"name": agent, "version": "1", "acp": acp})
         (self._directory / "installed.json").write_text(json.dumps(self._installed))
@@ -75,9 +77,18 @@ class LocalContainer:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
+        if command[1] == "equip":
+            stdin = self._moved_equipment(stdin)
         child = subprocess.Popen(self._argv(command), stdin=stdin, stdout=stdout, stderr=stderr, env=self._env())
         self.clients.append(child.pid)
         return child.wait(timeout)
+
+    def _moved_equipment(self, stdin: int) -> int:
+        """Return what is given to the container with paths that this host has."""
+        text = os.pread(stdin, 1 << 20, 0).decode().replace(*self.moved)
+        moved = os.memfd_create("moved")
+        os.pwrite(moved, text.encode(), 0)
+        return moved
 
     def _argv(self, command: Sequence[str]) -> list[str]:
         assert command[0] == "terok-adapter"

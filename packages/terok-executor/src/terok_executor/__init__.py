@@ -13,6 +13,8 @@ with lazy_imports(globals()):
     from terok_executor.auth.authenticator import authenticate as authenticate
     from terok_executor.auth.session import AuthEvent as AuthEvent
     from terok_executor.auth.session import AuthSession as AuthSession
+    from terok_executor.auth.status import CredentialStatus as CredentialStatus
+    from terok_executor.auth.status import credential_status as credential_status
     from terok_executor.cli.auth_verbs import AUTH as AUTH
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS

@@ -20,6 +20,7 @@ with lazy_imports(globals()):
     from terok_sandbox.clearance.autostart import install_autostart as install_autostart
     from terok_sandbox.clearance.autostart import remove_autostart as remove_autostart
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
+    from terok_sandbox.clearance.client import MultiSocketSubscriber as MultiSocketSubscriber
     from terok_sandbox.clearance.desktop import Desktop as Desktop
     from terok_sandbox.clearance.desktop import DesktopUnavailable as DesktopUnavailable
     from terok_sandbox.clearance.events import ClearanceEvent as ClearanceEvent
@@ -145,11 +146,16 @@ with lazy_imports(globals()):
     from terok_sandbox.vault.api_key import check_key as check_key
     from terok_sandbox.vault.errors import BadCredential as BadCredential
     from terok_sandbox.vault.errors import RoutesError as RoutesError
+    from terok_sandbox.vault.locking import lock_vault as lock_vault
+    from terok_sandbox.vault.locking import unlock_by_itself as unlock_by_itself
+    from terok_sandbox.vault.locking import unlock_with as unlock_with
+    from terok_sandbox.vault.passphrase.kept import PassphraseKept as PassphraseKept
     from terok_sandbox.vault.routes import Route as Route
     from terok_sandbox.vault.routes import parse_routes as parse_routes
     from terok_sandbox.vault.rules import read_rules as read_rules
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
     from terok_sandbox.vault.scrub import Patterns as Patterns
+    from terok_sandbox.vault.ssh.keeping import mint_key as mint_key
     from terok_sandbox.vault.ssh.store import SSHManager as SSHManager
     from terok_sandbox.vault.status import VaultStatus as VaultStatus
     from terok_sandbox.vault.store import CredentialDB as CredentialDB

@@ -98,6 +98,8 @@ class ShieldWiring:
     tiers: PolicyTiers
     resolvers: tuple[str, ...] = ()
     """Name servers to ask, `address` or `address:port`; without any the host's own are asked."""
+    unasked: tuple[str, ...] = ()
+    """Names about which nobody is asked while nothing opens them."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -241,7 +243,7 @@ _ADDED: Final = {
     "VaultWiring": {"usage", "ssh_scope"},
     "UsageWiring": {"on_limit", "day_limits"},
     "GateWiring": {"upstream"},
-    "ShieldWiring": {"resolvers"},
+    "ShieldWiring": {"resolvers", "unasked"},
 }
 """Fields that sidecars of earlier versions do not have."""
 

@@ -28,6 +28,7 @@ else:
                     setattr(cls, name, method)
             made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
             made.__lean_fields__ = dataclasses.fields(made)  # asking for them takes as long as setting them
+            assert all(field.init and field.compare for field in made.__lean_fields__), "every field counts here"
             return made
 
         return decorate
@@ -60,7 +61,8 @@ class _Value:
 
     def __repr__(self) -> str:
         content = zip(type(self).__lean_fields__, _content(self), strict=True)  # type: ignore[attr-defined]
-        return f"{type(self).__qualname__}({', '.join(f'{field.name}={value!r}' for field, value in content)})"
+        shown = ", ".join(f"{field.name}={value!r}" for field, value in content if field.repr)
+        return f"{type(self).__qualname__}({shown})"
 
     def __eq__(self, other: object) -> bool:
         return _content(self) == _content(other) if type(other) is type(self) else NotImplemented

@@ -82,3 +82,18 @@ def test_it_is_a_frozen_value_that_can_be_compared_copied_and_shown() -> None:
     match one:
         case Lean(name, size):
             assert (name, size) == ("a", 3)
+
+
+def test_what_is_not_to_be_shown_is_not_shown() -> None:
+    @lean_dataclass(frozen=True, slots=True)
+    class Login:
+        user: str
+        key: str = field(repr=False)
+
+    assert repr(Login("me", "secret")).endswith("Login(user='me')")
+
+
+def test_every_field_counts() -> None:
+    for odd in (field(default=0, compare=False), field(default=0, init=False)):
+        with pytest.raises(AssertionError):
+            lean_dataclass(frozen=True, slots=True)(type("Odd", (), {"__annotations__": {"a": int}, "a": odd}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from terok_acp.paths import socket_path
@@ -20,9 +21,12 @@ def connect(container: str, socket: str | None) -> int:
 
 def serve(container: str, socket: str | None, agent: str | None) -> int:
     """Serve a container until it ends; return at once if another daemon does."""
+    from terok_util import configure_logging
+
     from terok_acp.daemon.container import serve_acp
     from terok_acp.errors import EndpointBusy
 
+    configure_logging("terok-acp", level=os.environ.get("TEROK_LOG", "WARNING"))
     path = Path(socket).absolute() if socket else socket_path(container)
     try:
         serve_acp(container, path, agent=agent)

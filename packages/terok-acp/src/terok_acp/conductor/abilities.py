@@ -1,4 +1,4 @@
-"""Words of `initialize`: an editor's, ours to it about all agents, and ours to an adapter."""
+"""Words of `initialize`: an editor's, and ours to an adapter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from terok_acp.protocol.frames import Frame
 from terok_acp.protocol.methods import VERSION
-from terok_acp.wall.capabilities import AUTH_METHODS, client_capabilities, shows_terminals
+from terok_acp.wall.capabilities import client_capabilities, shows_terminals
 
 _LACK_CANCEL_REQUEST: Final = frozenset({"toad"})
 """Editors that answer the notification `$/cancel_request` with an error."""
@@ -60,25 +60,6 @@ def speaks_our_version(reply: Mapping[str, Any]) -> bool:
     """Tell whether an adapter answered `initialize` with the version that it was sent."""
     number = reply.get("protocolVersion")
     return type(number) is int and number == VERSION
-
-
-def initialize_reply(version: str) -> Frame:
-    """Return the answer to an editor's `initialize`, the same whatever agents there are.
-
-    Sessions are kept here, so listing and loading them needs nothing of an agent. What a prompt holds that an agent
-    cannot take is turned into text for it, and an agent that cannot fork a session says so when it is asked.
-    """
-    return {
-        "protocolVersion": VERSION,
-        "agentCapabilities": {
-            "loadSession": True,
-            "promptCapabilities": {"image": True, "audio": False, "embeddedContext": True},
-            "mcpCapabilities": {"http": True, "sse": True},
-            "sessionCapabilities": {"list": {}, "resume": {}, "close": {}, "delete": {}, "fork": {}},
-        },
-        "authMethods": [dict(method) for method in AUTH_METHODS],
-        "agentInfo": {"name": "terok", "title": "terok", "version": version},
-    }
 
 
 def has(reply: Mapping[str, Any], *path: str) -> bool:

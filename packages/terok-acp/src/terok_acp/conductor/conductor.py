@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from terok_acp.conductor.abilities import Abilities, abilities, initialize_reply
+from terok_acp.conductor.abilities import Abilities, abilities
 from terok_acp.conductor.adapters import Adapters
 from terok_acp.conductor.asking import Asking, is_withdrawal
 from terok_acp.conductor.binding import Binding
 from terok_acp.conductor.catalog import SIGN_IN, Catalog
 from terok_acp.conductor.choices import Choices
 from terok_acp.conductor.delivery import Delivery
+from terok_acp.conductor.greeting import initialize_reply
 from terok_acp.conductor.host_questions import HostQuestion, HostQuestions
 from terok_acp.conductor.ports import Backends, Editors, Roster, Table, Transcripts
 from terok_acp.conductor.state import Core, Editor, Live, Settings
 from terok_acp.conductor.turns import Turns
+from terok_acp.errors import AcpError
 from terok_acp.protocol.frames import (
     AUTH_REQUIRED,
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     NOT_FOUND,
     Frame,
-    error,
     params_of,
     result,
 )
+from terok_acp.protocol.frames import error as failure
 from terok_acp.protocol.framing import Violation, encode
 from terok_acp.router.outputs import Answered, Heard, Output, Posed, Resolved, Send, Serve, Settled
 from terok_acp.router.route import route
@@ -90,7 +93,7 @@ class Conductor:
         """Take a frame of an editor."""
         peer = Peer(Side.EDITOR, number)
         if isinstance(frame, Violation):
-            self._delivery.answer(peer, error(None, frame.code, frame.message))
+            self._delivery.answer(peer, failure(None, frame.code, frame.message))
         elif peer in self._core.editors:
             self._perform(route(self._core.router, peer, frame, size))
 
@@ -216,18 +219,25 @@ class Conductor:
             return
         number = frame["id"]
         if number in editor.asking or len(editor.asking) >= MOST_OPEN:
-            self._delivery.answer(peer, error(number, INVALID_REQUEST, "this id, or too much, is open already"))
+            self._delivery.answer(peer, failure(number, INVALID_REQUEST, "this id, or too much, is open already"))
             return
         editor.asking.add(number)
+        try:
+            self._serve_request(peer, frame, editor, output.session)
+        except AcpError as error:
+            self._delivery.answer(peer, failure(number, INTERNAL_ERROR, error.message, error.message))
+
+    def _serve_request(self, peer: Peer, frame: Frame, editor: Editor, key: str | None) -> None:
+        number, method = frame["id"], frame["method"]
         if method == "initialize":
             editor.abilities = abilities(params_of(frame))
             self._delivery.answer(peer, result(number, initialize_reply(self._core.settings.version)))
         elif editor.abilities is None:
-            self._delivery.answer(peer, error(number, INVALID_REQUEST, "initialize comes first"))
+            self._delivery.answer(peer, failure(number, INVALID_REQUEST, "initialize comes first"))
         elif method == "authenticate":
             self._authenticate(peer, frame)
         else:
-            self._serve_session(peer, frame, editor.abilities, output.session)
+            self._serve_session(peer, frame, editor.abilities, key)
 
     def _serve_session(self, peer: Peer, frame: Frame, can: Abilities, key: str | None) -> None:
         method = frame["method"]
@@ -250,7 +260,7 @@ class Conductor:
             self._catalog.close(peer, frame, live)
         elif live is None:
             message = "this session is not open here: load or resume it first"
-            self._delivery.answer(peer, error(frame["id"], NOT_FOUND, message, message))
+            self._delivery.answer(peer, failure(frame["id"], NOT_FOUND, message, message))
         elif method == "session/prompt":
             self._turns.prompt(peer, frame, live)
         elif method == "session/fork":
@@ -262,14 +272,14 @@ class Conductor:
         elif method == "session/set_model":
             self._choices.set_model(peer, frame, live)
         else:
-            self._delivery.answer(peer, error(frame["id"], METHOD_NOT_FOUND, f"no method {method[:80]!r}"))
+            self._delivery.answer(peer, failure(frame["id"], METHOD_NOT_FOUND, f"no method {method[:80]!r}"))
 
     def _authenticate(self, peer: Peer, frame: Frame) -> None:
         wished = params_of(frame).get("methodId")
         if all(method["id"] != wished for method in AUTH_METHODS):
-            reply = error(frame["id"], INVALID_PARAMS, "there is one way to sign in here, and it is called terok")
+            reply = failure(frame["id"], INVALID_PARAMS, "there is one way to sign in here, and it is called terok")
         elif not self._core.roster.agents():
-            reply = error(frame["id"], AUTH_REQUIRED, SIGN_IN, SIGN_IN)
+            reply = failure(frame["id"], AUTH_REQUIRED, SIGN_IN, SIGN_IN)
         else:
             reply = result(frame["id"], {})
         self._delivery.answer(peer, reply)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from terok_acp.connect.finding import Finding
 from terok_acp.connect.front import Front
 from terok_acp.connect.pump import Pump
 from terok_acp.connect.starting import Starting
@@ -23,5 +22,7 @@ def connect_found(command: Sequence[str], version: str, *, stdin: int = 0, stdou
 
     The editor is answered at once, whatever the command takes; its failure is the answer to what needs the container.
     """
+    from terok_acp.connect.finding import Finding
+
     finding = Finding(command)
     Pump(Front(version), finding.reach, finding.start, finding.problem).run(stdin, stdout)

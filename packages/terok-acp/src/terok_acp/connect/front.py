@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from terok_acp.conductor.abilities import initialize_reply
+from terok_acp.conductor.greeting import initialize_reply
 from terok_acp.protocol.frames import INTERNAL_ERROR, Frame, error, notification, params_of, request, result
 from terok_acp.protocol.framing import FROM_EDITOR, FrameReader, Violation, encode
 

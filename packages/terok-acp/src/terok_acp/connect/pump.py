@@ -50,11 +50,13 @@ class Pump:
     def run(self, stdin: int, stdout: int) -> None:
         """Serve until the editor is gone."""
         os.set_blocking(stdout, False)
-        self._connect()
-        while True:
+        while self._turn(stdin, stdout):
             self._collect()
-            if not self._turn(stdin, stdout):
-                return
+            if self._daemon is None:
+                if self._out and not self._write(stdout):  # an answer does not wait until a daemon is started
+                    return
+                self._connect()
+                self._collect()
 
     def _turn(self, stdin: int, stdout: int) -> bool:
         daemon = self._daemon
@@ -77,8 +79,6 @@ class Pump:
             if not data:
                 return False
             self._front.editor_said(data)
-        if self._daemon is None:
-            self._connect()
         return True
 
     def _wait(self) -> float | None:

@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
-
-from terok_util import ensure_dir, last_line, read_tail
-from terok_util.process import Process, spawn
+from typing import TYPE_CHECKING, Final
 
 from terok_acp.paths import log_path
+
+if TYPE_CHECKING:
+    from terok_util.process import Process
 
 _PERSON: Final = ("HOME", "USER", "LOGNAME", "SHELL", "PATH", "TMPDIR", "LANG", "LANGUAGE", "TZ", "PYTHONPATH")
 _HOST: Final = ("DBUS_SESSION_BUS_ADDRESS", "STORAGE_DRIVER", "STORAGE_OPTS", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -32,6 +32,9 @@ class Starting:
 
     def start(self) -> None:
         """Start a daemon; it ends at once if another one runs."""
+        from terok_util import ensure_dir
+        from terok_util.process import spawn  # not before the editor has its first answer
+
         log = log_path(self._container)
         ensure_dir(log.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -47,6 +50,8 @@ class Starting:
         """Return why the last one has ended, None while it may still answer."""
         if self._process is None or self._process.poll() in (None, 0):
             return None
+        from terok_util import last_line, read_tail
+
         said = last_line(read_tail(log_path(self._container), _TAIL), limit=300)
         return said or f"the daemon of {self._container} does not start"
 

@@ -29,11 +29,11 @@ class RunningAdapters:
     def __init__(
         self,
         make: Callable[[str], AdapterProcess],
-        on_frame: Callable[[int, Frame | Violation, int], None],
+        on_frames: Callable[[int, list[Frame | Violation], int], None],
         on_gone: Callable[[int, str], None],
     ) -> None:
         self._make = make
-        self._on_frame = on_frame
+        self._on_frames = on_frames
         self._on_gone = on_gone
         self._wires: dict[int, AdapterWire] = {}
         self._processes: dict[int, AdapterProcess] = {}
@@ -44,7 +44,7 @@ class RunningAdapters:
         """Start an agent's adapter."""
         self._wires[number] = AdapterWire(
             FROM_EDITOR,
-            on_frame=lambda frame, size: self._on_frame(number, frame, size),
+            on_frames=lambda frames, size: self._on_frames(number, frames, size),
             on_end=lambda: self._ended(number),
         )
         self._spawn(self._start(number, agent))

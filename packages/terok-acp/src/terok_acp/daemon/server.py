@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from terok_acp.daemon.backends import RunningAdapters
 from terok_acp.daemon.told import Told, Watch
 from terok_acp.daemon.wires import EditorWire
 from terok_acp.endpoint import peer_uid
+from terok_acp.errors import AcpError
 from terok_acp.protocol.frames import Frame
 from terok_acp.protocol.framing import FROM_EDITOR, Violation
 from terok_acp.sessions.table import SessionTable
@@ -27,6 +29,7 @@ from terok_acp.sessions.table import SessionTable
 if TYPE_CHECKING:
     from terok_acp.adapters.process import AdapterProcess
 
+_log = logging.getLogger(__name__)
 _MOST_EDITORS: Final = 64
 _LAST_WORDS: Final = 0.5
 """Seconds in which editors may take what they were still told when the container is gone."""
@@ -62,6 +65,7 @@ class Daemon:
         self._waiting: set[int] = set()
         self._count = 0
         self._flushing = False
+        self._complaint = ""
         self._timer: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._alone = asyncio.Event()
@@ -115,9 +119,11 @@ class Daemon:
     @contextmanager
     def _event(self) -> Iterator[None]:
         """Let the conductor take an event: the time is told before, and what follows is written behind."""
-        self._conductor.tick(time.monotonic())
         try:
+            self._conductor.tick(time.monotonic())
             yield
+        except AcpError as error:
+            self._complain(error)
         finally:
             if not self._flushing:
                 self._flushing = True
@@ -126,7 +132,10 @@ class Daemon:
     def _flush(self) -> None:
         """Write transcripts, and then to editors: what an editor has seen is never lost."""
         self._flushing = False
-        self._transcripts.flush()
+        try:
+            self._transcripts.flush()
+        except AcpError as error:
+            self._complain(error)
         waiting, self._waiting = self._waiting, set()
         for number in waiting:
             wire = self._wires.get(number)
@@ -137,6 +146,12 @@ class Daemon:
         due = self._conductor.next_time
         if due is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._due)
+
+    def _complain(self, error: AcpError) -> None:
+        """Say once what cannot be done, as when the disk is full."""
+        if error.message != self._complaint:
+            self._complaint = error.message
+            _log.error("%s", error.message)
 
     def _due(self) -> None:
         with self._event():
@@ -154,7 +169,7 @@ class Daemon:
         number = self._count
         wire = EditorWire(
             FROM_EDITOR,
-            on_frame=lambda frame, size: self._editor_said(number, frame, size),
+            on_frames=lambda frames, size: self._editor_said(number, frames, size),
             take=lambda most: self._conductor.take(number, most),
             on_end=lambda: self._editor_gone(number),
         )
@@ -174,9 +189,10 @@ class Daemon:
         if self._watch is not None:
             self._watch.decide(number, choice)
 
-    def _editor_said(self, number: int, frame: Frame | Violation, size: int) -> None:
+    def _editor_said(self, number: int, frames: list[Frame | Violation], size: int) -> None:
         with self._event():
-            self._conductor.editor_frame(number, frame, size)
+            for frame in frames:
+                self._conductor.editor_frame(number, frame, size)
 
     def _editor_gone(self, number: int) -> None:
         self._wires.pop(number, None)
@@ -187,9 +203,10 @@ class Daemon:
         with self._event():
             self._conductor.editor_gone(number)
 
-    def _adapter_said(self, number: int, frame: Frame | Violation, size: int) -> None:
+    def _adapter_said(self, number: int, frames: list[Frame | Violation], size: int) -> None:
         with self._event():
-            self._conductor.backend_frame(number, frame, size)
+            for frame in frames:
+                self._conductor.backend_frame(number, frame, size)
 
     def _adapter_gone(self, number: int, details: str) -> None:
         with self._event():

@@ -14,17 +14,18 @@ PIECE: Final = 256 << 10
 MOST_UNREAD: Final = 64 << 20
 """Bytes that an adapter may leave unread before it counts as hung."""
 
-OnFrame = Callable[[Frame | Violation, int], None]
+OnFrames = Callable[[list[Frame | Violation], int], None]
+"""Takes the frames of one piece of input, and how many bytes one of them has on average."""
 
 
 class EditorWire(asyncio.Protocol):
     """One editor's connection: what it is sent is asked for when there is room."""
 
     def __init__(
-        self, limit: int, *, on_frame: OnFrame, take: Callable[[int], bytes], on_end: Callable[[], None]
+        self, limit: int, *, on_frames: OnFrames, take: Callable[[int], bytes], on_end: Callable[[], None]
     ) -> None:
         self._reader = FrameReader(limit)
-        self._on_frame = on_frame
+        self._on_frames = on_frames
         self._take = take
         self._on_end = on_end
         self._transport: asyncio.Transport | None = None
@@ -38,8 +39,9 @@ class EditorWire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes."""
-        for frame in self._reader.feed(data):
-            self._on_frame(frame, len(data))
+        frames = self._reader.feed(data)
+        if frames:
+            self._on_frames(frames, len(data) // len(frames))
 
     def pause_writing(self) -> None:
         """Wait until the editor reads on."""
@@ -75,9 +77,9 @@ class EditorWire(asyncio.Protocol):
 class AdapterWire(asyncio.Protocol):
     """The connection to one adapter; what is written before it is there waits."""
 
-    def __init__(self, limit: int, *, on_frame: OnFrame, on_end: Callable[[], None]) -> None:
+    def __init__(self, limit: int, *, on_frames: OnFrames, on_end: Callable[[], None]) -> None:
         self._reader = FrameReader(limit)
-        self._on_frame = on_frame
+        self._on_frames = on_frames
         self._on_end = on_end
         self._transport: asyncio.Transport | None = None
         self._early: list[bytes] | None = []
@@ -91,8 +93,9 @@ class AdapterWire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes."""
-        for frame in self._reader.feed(data):
-            self._on_frame(frame, len(data))
+        frames = self._reader.feed(data)
+        if frames:
+            self._on_frames(frames, len(data) // len(frames))
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note of the end."""

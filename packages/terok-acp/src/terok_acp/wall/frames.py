@@ -19,6 +19,13 @@ from terok_acp.wall.updates import tool_call_out, update_out
 _PERMISSION: Final = Record({"toolCall": TOOL_CALL_UPDATE, "options": Many(PERMISSION_OPTION)})
 _FORM: Final = Record({"message": str, "requestedSchema": dict})
 _KNOWN_META: Final = frozenset({"traceparent", "tracestate", "baggage"})
+_ARGUMENTS: Final = {
+    "session/update": frozenset(["self", "session_id", "update"]),
+    "session/request_permission": frozenset(["self", "session_id", "tool_call", "options"]),
+    "elicitation/create": frozenset(["self", "message", "mode"]),
+    "elicitation/complete": frozenset(["self", "elicitation_id"]),
+}
+"""Names of arguments of handlers in the protocol's Python SDK, which lets `_meta` replace them."""
 _MAX_MESSAGE: Final = 4000
 
 
@@ -59,6 +66,8 @@ def to_editor(
     instead, `Refused` and `Answered` say; a notification is dropped then, too. `guard` is the state of this session's
     texts towards this editor.
     """
+    if isinstance(params, dict) and "_meta" in params:
+        params = _without_arguments(params, _ARGUMENTS.get(method, frozenset()))
     if method == "session/update":
         if not isinstance(params, dict) or not isinstance(update := params.get("update"), dict):
             return None
@@ -148,6 +157,16 @@ def _directories(paths: object, roots: Roots, notices: list[str]) -> list[str]:
         else:
             kept.append(inside)
     return kept
+
+
+def _without_arguments(params: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    """Leave out what one SDK would take from `_meta` in place of the parameter itself, past everything here."""
+    meta = params["_meta"]
+    if not isinstance(meta, dict):
+        return params if meta is None else {name: value for name, value in params.items() if name != "_meta"}
+    if names.isdisjoint(meta):
+        return params
+    return params | {"_meta": {name: value for name, value in meta.items() if name not in names}}
 
 
 def _known_meta(params: dict[str, Any]) -> dict[str, Any]:

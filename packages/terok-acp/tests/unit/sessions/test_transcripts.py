@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -149,6 +151,43 @@ def test_what_cannot_be_written_leaves_a_gap_that_is_told(tmp_path: Path) -> Non
     store.flush()
     for place in (store, Transcripts(tmp_path)):
         assert place.read("k", 0, 99) == [(1, '{"a":1}'), (3, '{"b":1}')] and not place.complete("k")
+
+
+def test_nothing_behind_a_damaged_line_comes_back(tmp_path: Path) -> None:
+    store = Transcripts(tmp_path)
+    for number in range(4):
+        store.append("k", json.dumps({"n": number}))
+    store.flush()
+    (file,) = (tmp_path / "k").iterdir()
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([lines[0], b"\0" * (len(lines[1]) - 1) + b"\n", *lines[2:]]))
+    again = Transcripts(tmp_path)
+    assert again.append("k", '{"n": 9}') == 2  # as long as the damaged one
+    again.flush()
+    assert all_of(Transcripts(tmp_path)) == [(1, '{"n": 0}'), (2, '{"n": 9}')]
+
+
+def test_half_of_a_write_on_a_full_disk_is_taken_back(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+from pathlib import Path
+from terok_acp.errors import SessionsError
+from terok_acp.sessions.transcripts import Transcripts
+store = Transcripts(Path(sys.argv[1]))
+store.append("k", '{"first":1}')
+store.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (60, 60))
+for number in range(9):
+    store.append("k", '{"lost":%d}' % number)
+try:
+    store.flush()
+except SessionsError:
+    print("told")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "told\n" and all_of(Transcripts(tmp_path)) == [(1, '{"first":1}')]
 
 
 @pytest.mark.parametrize("item", ["[]", "5", "", '{"a":\n1}', "{}\n{}"])

@@ -341,6 +341,26 @@ def test_nothing_in_meta_reaches_a_backend() -> None:
     assert result_to_container([]) == {}
 
 
+@pytest.mark.attack("ACP-57")  # R7: one SDK lets these replace the arguments that the wall has looked at
+def test_meta_replaces_no_argument_of_an_editor_s_handlers() -> None:
+    for method, params, forged in (
+        ("session/update", chunk({"type": "text", "text": "x"}), {"session_id": "other", "update": {"path": "/etc"}}),
+        (
+            "session/request_permission",
+            {"sessionId": "s", "toolCall": {"toolCallId": "1"}, "options": []},
+            {"session_id": "other", "tool_call": {}, "options": []},
+        ),
+        (
+            "elicitation/create",
+            {"sessionId": "s", "mode": "form", "message": "m", "requestedSchema": {}},
+            {"message": "password?", "mode": {"url": "file:///etc"}},
+        ),
+    ):
+        assert outward(method, params | {"_meta": forged | {"claudeCode": {}}})["_meta"] == {"claudeCode": {}}
+        assert outward(method, same := params | {"_meta": {"claudeCode": {}}}) is same
+        assert "_meta" not in outward(method, params | {"_meta": 5})
+
+
 @pytest.mark.attack("ACP-25")  # R19
 def test_a_prompt_tells_a_container_no_place_of_the_host() -> None:
     blocks = [

@@ -41,7 +41,7 @@ def images(text: str) -> list[str]:
 @example(["![a][b]\n\n", "[b]", ": http://e"])
 @example(["![a `]` b](http://e)"])
 @example(["[a\\]b]: http://e\n\n![a\\]b]"])
-@example(["x\r[a]: http://e\n\n![a]"])
+@example(["x\r\r[a]: http://e\n\n![a]"])
 def test_no_text_in_any_pieces_shows_an_image(pieces: list[str]) -> None:
     guard = ImageGuard()
     assert images("".join(guard.pass_text(piece, "agent_message_chunk") for piece in pieces)) == []

@@ -10,12 +10,12 @@ import stat
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from terok_util import safe_text
 from terok_util.process import PIPE, find_tool, kill_tree, spawn
+from terok_util.values import lean_dataclass
 
 from terok_executor.auth.files import walk_inside
 from terok_executor.credentials import SECRET_FIELDS
@@ -28,7 +28,7 @@ _CHUNK = 1024 * 1024
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Leak:
     """A file with a secret in it. `container` is where it is, empty for this host; the secret is not shown."""
 
@@ -40,7 +40,7 @@ class Leak:
     removed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Secret:
     """One secret of the vault, as the bytes that betray it."""
 

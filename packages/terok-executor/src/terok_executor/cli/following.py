@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terok_util import TerokError, safe_text, show
 
@@ -14,7 +15,9 @@ from terok_executor.cli.showing import event_printer
 from terok_executor.errors import RequestError
 from terok_executor.launch.task_files import MAX_PROMPT_BYTES
 from terok_executor.runner.agent_runner import AgentRunner
-from terok_executor.runner.result import RunResult
+
+if TYPE_CHECKING:
+    from terok_executor.runner.result import RunResult
 
 
 def catch_termination() -> None:

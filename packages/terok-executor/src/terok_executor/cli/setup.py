@@ -47,7 +47,7 @@ def remove_images(podman: ImagePodman) -> int:
     named = {reference: podman.remove(reference) for reference in our_images(podman)}
     for reference, problem in named.items():
         _report(reference, f"not removed: {problem}" if problem else "removed")
-    podman.prune(CONTENT_LABEL)
+    podman.prune(CONTENT_LABEL)  # what it leaves is tried one by one
     nameless = {image: podman.remove(image) for image in podman.untagged(CONTENT_LABEL)}
     for image, problem in nameless.items():
         if problem:

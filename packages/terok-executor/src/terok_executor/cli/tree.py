@@ -90,6 +90,9 @@ COMMANDS: tuple[CommandDef, ...] = (
             _value("--gpus", "GPUS", "all, a vendor (nvidia, amd, intel), or one device such as nvidia:0"),
             ArgDef("--runtime", choices=("crun", "runc"), help="OCI runtime (default: Podman's)"),
             _many("--tool", "TOOL", "give the agent a tool", "tools", _TOOLS),
+            _many(
+                "--beside", "AGENT", "have another agent in the image, which an editor may change to", "beside", _AGENTS
+            ),
             _many("--subagent", "FILE", "a sub-agent", "subagents"),
             ArgDef(
                 "--security-class",

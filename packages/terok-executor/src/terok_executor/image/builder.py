@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from terok_util import TerokError, atomic_write, ensure_dir, remove_tree
 from terok_util.process import ProcessError, ProcessTimeout
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image import reference, render
@@ -30,7 +32,7 @@ from terok_executor.roster.types import Installed, Tool
 BUILD_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ImageSet:
     """The tags of the images of one base, and whether anything had to be built."""
 
@@ -114,6 +116,32 @@ class ImageBuilder:
         chosen = _installed(agents)
         return self.present(chosen, AgentRoster.shared().installs if known is None else known) or self.build(chosen).l1
 
+    def looking(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> Callable[[], str]:
+        """Begin to look for an image as `ensure_default_l1` does; the function returned waits, and builds if need be.
+
+        Podman takes a tenth of a second to say what there is, and the caller has other things to do meanwhile.
+        """
+        chosen = tuple(agents)
+        found: list[str | BaseException | None] = []
+
+        def look() -> None:
+            try:
+                found.append(self.present(chosen, known))
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                found.append(error)
+
+        thread = threading.Thread(target=look, name="terok-image")
+        thread.start()
+
+        def image() -> str:
+            thread.join()
+            (answer,) = found
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer or self.build(chosen).l1
+
+        return image
+
     def build_sidecar(self, tool_name: str | Tool | None = None, *, rebuild: bool = False) -> str:
         """Bring the image with one sidecar tool and no agent up to date and return its tag; errors as for `build`."""
         tool = _sidecar(tool_name)
@@ -171,7 +199,7 @@ class ImageBuilder:
             self._carry_out(
                 podman, directory, context, "pip's report", labels={CONTENT_LABEL: "report"}, force=True, output=output
             )
-            podman.prune(CONTENT_LABEL)
+            self._prune(podman)
             return json.loads((output / "report.json").read_bytes())
 
     def present(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str | None:
@@ -278,8 +306,13 @@ class ImageBuilder:
         built = podman.facts(tag)
         if built is None:
             raise BuildError(f"image {tag} is not in storage after the build")
-        podman.prune(CONTENT_LABEL)  # the image that had the tag, and stages, which have their parent's label
+        self._prune(podman)
         return built.id, True
+
+    def _prune(self, podman: ImagePodman) -> None:
+        """Remove the image that had the tag, and stages, which have their parent's label; they do no harm."""
+        if problem := podman.prune(CONTENT_LABEL):
+            self._on_line(f"note: older images are still there, and go with the next build: {problem}")
 
     def _carry_out(
         self,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from terok_util import namespace_config_dir, remembered
 from terok_util.files.remember import frozen
+from terok_util.values import lean_dataclass
 
 from terok_executor.image.context import BuildContext
 from terok_executor.image.lock import LOCK_FILE, load_lock
@@ -21,7 +21,7 @@ from terok_executor.paths import RESOURCES, cache_dir
 from terok_executor.roster.types import Installed
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Contents:
     """The labels of one base's images.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from terok_util.values import lean_dataclass
 
 CONTENT_LABEL = "ai.terok.content"
 AGENTS_LABEL = "ai.terok.agents"
@@ -16,7 +17,7 @@ PARTS_LABEL = "ai.terok.parts"
 """The parts of the image as NAME=DIGEST, separated by spaces; a digest is of the part's sources."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ContextFile:
     """One file of the build context."""
 
@@ -24,7 +25,7 @@ class ContextFile:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class BuildContext:
     """Everything `podman build` reads."""
 

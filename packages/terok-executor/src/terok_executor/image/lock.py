@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from terok_util import namespace_config_dir, read_file
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import RosterFileError
 from terok_executor.paths import RESOURCES
@@ -21,7 +22,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Lock:
     """Checksums of npm packages, of pip's packages for a requirement, and of files.
 

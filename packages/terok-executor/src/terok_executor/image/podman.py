@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from terok_util import FileLock, TerokError, ensure_dir, last_line, remove_tree
 from terok_util.process import ProcessError, ToolNotFound, find_tool, run, stream
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.context import CONTENT_LABEL
@@ -18,6 +18,7 @@ from terok_executor.paths import state_dir
 
 OnLine = Callable[[str], None]
 QUERY_SECONDS = 60.0
+PRUNE_SECONDS = 300.0
 LOCK_SECONDS = 3600.0
 OURS = "localhost/terok-"
 LISTINGS = 3
@@ -28,7 +29,7 @@ def silent(_line: str) -> None:
     """Ignore a line of progress."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ImageFacts:
     """ID and labels of an image in Podman's storage."""
 
@@ -36,7 +37,7 @@ class ImageFacts:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class WorkingContainer:
     """A container in which a step of a build runs; `image` is the name that the build has for the image below it."""
 
@@ -45,7 +46,7 @@ class WorkingContainer:
     image_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ImagePodman:
     """Runs Podman for images; every call is bounded in time."""
 
@@ -101,12 +102,7 @@ class ImagePodman:
 
     def remove(self, reference: str) -> str:
         """Remove an image by reference; return the reason if it is still there, an empty string if it is gone."""
-        try:
-            completed = run([self.binary, "image", "rm", reference], timeout=QUERY_SECONDS, check=False)
-        except ProcessError as error:
-            return error.message
-        reason = last_line(completed.stderr, limit=300).removeprefix("Error: ") or "podman does not say why"
-        return "" if completed.returncode == 0 else reason
+        return self._remove([self.binary, "image", "rm", reference], QUERY_SECONDS)
 
     def tag(self, reference: str, name: str) -> bool:
         """Give an image another name; return whether it worked."""
@@ -120,9 +116,10 @@ class ImagePodman:
         except ProcessError:
             return []
 
-    def prune(self, label: str) -> bool:
-        """Remove untagged images with this label that nothing else needs; return whether it worked."""
-        return self._query(["image", "prune", "--force", "--filter", f"label={label}"]) == 0
+    def prune(self, label: str) -> str:
+        """Remove untagged images with this label that nothing else needs; return why some are still there, or ""."""
+        argv = [self.binary, "image", "prune", "--force", "--filter", f"label={label}"]
+        return self._remove(argv, PRUNE_SECONDS)
 
     def working_containers(self) -> list[WorkingContainer]:
         """Return the containers that builds work in, everybody's; none if Podman cannot say."""
@@ -172,6 +169,15 @@ class ImagePodman:
         # Podman's own temporary files go beside the context, where they are removed with it.
         environment = {**os.environ, "TMPDIR": str(context.parent)}
         return stream([*argv, str(context)], on_line, timeout=timeout, check=False, env=environment)
+
+    @staticmethod
+    def _remove(argv: Sequence[str], seconds: float) -> str:
+        try:
+            completed = run(argv, timeout=seconds, check=False)
+        except ProcessError as error:
+            return error.message
+        reason = last_line(completed.stderr, limit=300).removeprefix("Error: ") or "podman does not say why"
+        return "" if completed.returncode == 0 else reason
 
     def _query(self, arguments: Sequence[str]) -> int:
         try:

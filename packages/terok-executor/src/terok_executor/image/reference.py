@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
+
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import RequestError
 
@@ -41,7 +42,7 @@ _RPM_TAG = re.compile(r":[^/]*(?:ubi[0-9]|rockylinux|centos|fedora|el[0-9]|rhel)
 _GPU_VENDOR = re.compile(r"(?:^|/)(?:nvidia|nvcr\.io|rocm|intel)/")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class BaseReference:
     """A validated base: an image reference, a Debian suite to make an image of, or an archive to load one from."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -19,6 +18,7 @@ from terok_util import (
     remembered,
     yaml,
 )
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
@@ -35,7 +35,7 @@ def _base(text: str) -> str:
         raise ValueError(error.message) from error
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ImageSettings(Documented):
     """Ingredients of images. `agents` is a selection; the snippets are for project images, which terok builds."""
 
@@ -66,7 +66,7 @@ class ImageSettings(Documented):
         return settings
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ExecutorConfigView:
     """The executor's view of `config.yml`: the section it owns; those of other wheels pass."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,11 @@ def start_agent(
     """
     run = check_request(request, roster)
     task, config = run.task, sandbox.config
+    chosen = _image(sandbox, roster, run, image, on_line)
     spec = _check_launch(sandbox, roster, run)
     for warning in (*run.warnings, *_missing_keys(config, request.ssh_scope)):
         on_line(f"note: {warning}")
     roster.ensure_vault_routes(config)
-    if image is not None:
-        check_image(image, sandbox.runtime.image(image).labels(), run.installed)
-    else:
-        builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
-        image = builder.ensure_default_l1(run.installed, roster.installs)
     source: Mirrored | None = None
     seed: Path | None = None
     if task.repo is not None and request.gate:
@@ -86,6 +82,7 @@ def start_agent(
         source = mirror(config, task.repo, task.scope, *wanted)
         seed = source.gate.seed(clone_cache_dir()) if not request.sealed else None
     references = copy_references(config, task.scope, request.references, on_line)
+    image = chosen()
     record = make_record(
         task,
         request,
@@ -110,6 +107,18 @@ def start_agent(
     return record
 
 
+def _image(
+    sandbox: Sandbox, roster: AgentRoster, run: AgentRun, given: str | None, on_line: OnLine
+) -> Callable[[], str]:
+    """Judge the given image, or begin to look for one; the function returned tells which it is, and builds it first."""
+    if given is not None:
+        check_image(given, sandbox.runtime.image(given).labels(), run.installed)
+        return lambda: given
+    request = run.request
+    builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
+    return builder.looking(run.installed, roster.installs)
+
+
 def check_image(image: str, labels: Mapping[str, str], installed: Iterable[Installed]) -> None:
     """Raise RequestError for an image that lacks an agent or tool, or was built by another version of terok.
 
@@ -130,7 +139,7 @@ def _check_launch(sandbox: Sandbox, roster: AgentRoster, run: AgentRun) -> RunSp
     request, config, name = run.request, sandbox.config, run.task.name
     mounted = ((request.workspace, WORKSPACE), (request.shared_dir, request.shared_mount))
     volumes = tuple(VolumeSpec(source, target) for source, target in mounted if source is not None)
-    wiring = Wiring(scope=run.task.scope, ssh_scope=request.ssh_scope)
+    wiring = Wiring(scope=run.task.scope, ssh_scope=request.ssh_scope, unasked=run.agent.unasked)
     spec = request.spec(name, run.command, volumes=volumes, wiring=wiring)
     # Asking Podman for the name costs a process; a name of our own making is not taken.
     with name_refusals(name):

@@ -93,6 +93,7 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
         agent=agent,
         provider=provider,
         tools=tuple(roster.tool(name) for name in dict.fromkeys(request.tools)),
+        beside=tuple(roster.agent(name) for name in dict.fromkeys(request.beside) if name != agent.name),
         frontend=frontend,
         prompt=f"{prompt}\n\n{mapped.prompt_extra}" if prompt and mapped.prompt_extra else prompt,
         model=mapped.model,

@@ -6,10 +6,12 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from terok_util.values import lean_dataclass
 
 from terok_executor.auth.credential_files import phantom_text
 from terok_executor.credentials import Phantom
@@ -34,7 +36,7 @@ CONTAINER_TASK_DIR = "/home/dev/.terok"
 SEED_MOUNT = "/var/lib/terok/seed.git"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class VaultLocation:
     """Addresses of the vault in a container: the values of `{vault_url}` and `{vault_socket}` in a tool's templates."""
 
@@ -45,7 +47,7 @@ class VaultLocation:
 VAULT_URL = VaultLocation().vault_url
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEnvSpec:
     """A run, and the tokens and places made for its container.
 
@@ -69,7 +71,7 @@ class ContainerEnvSpec:
     timezone: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ContainerEnvResult:
     """Environment variables, mounts, files and changes of files by their path on the host, and the task directory."""
 

@@ -14,13 +14,14 @@ from terok_executor.launch.identity import check_authorship
 from terok_executor.launch.instructions import bundled_default_instructions
 from terok_executor.launch.task_files import patched
 from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.types import Agent
 
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """Variables of an agent, and its files by their path in the container."""
+    """Variables of an agent (None: to be unset), and its files by their path in the container."""
 
-    env: Mapping[str, str]
+    env: Mapping[str, str | None]
     files: Mapping[str, str]
 
 
@@ -41,6 +42,7 @@ def further_agent(sandbox: Sandbox, roster: AgentRoster, container: str, name: s
     people = (made_with.get(word) for word in ("TEROK_GIT_AUTHORSHIP", "HUMAN_GIT_NAME", "HUMAN_GIT_EMAIL"))
     unrestricted = made_with.get("TEROK_UNRESTRICTED") == "1"
     env = agent_variables(agent, values, phantom, check_authorship(*people), unrestricted=unrestricted)
+    others = dict.fromkeys(_variables_of(roster.agents.get(made_with.get("TEROK_AGENT", ""))), None)
     files = agent_files(agent, provider, values, phantom)
     # Its changes are made to files of this host, or to none: what it would change is not there yet.
     with tempfile.TemporaryDirectory(prefix="terok-equip-") as nowhere:
@@ -48,4 +50,12 @@ def further_agent(sandbox: Sandbox, roster: AgentRoster, container: str, name: s
         files |= {path: patched(patch) for path, patch in changes.items()}
     if agent.instructions_file is not None:
         files[agent.instructions_file] = bundled_default_instructions()
-    return Equipment(env, files)
+    return Equipment({**others, **env}, files)
+
+
+def _variables_of(agent: Agent | None) -> set[str]:
+    """Return the variables that an agent has for itself: another one that sees them offers what it cannot reach."""
+    if agent is None:
+        return set()
+    own = {*agent.env, *agent.auto_approve.env, *agent.provider.token_env.values()}
+    return own | ({agent.provider.base_url_env} if agent.provider.base_url_env else set())

@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from terok_util import read_file
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import RequestError
 from terok_executor.roster.types import GitIdentity
@@ -27,7 +27,7 @@ MAX_CONFIG = 1024 * 1024
 _USER_SETTING = re.compile(r"\s*(name|email)\s*=\s*(.*?)\s*\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Authorship:
     """An authorship mode and the person it names; `human` may be None if the mode needs nobody."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from terok_util import safe_text, yaml
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import RequestError
 from terok_executor.paths import RESOURCES
@@ -56,7 +56,7 @@ def read_instructions(path: Path) -> str:
     return read_text(path, MAX_BYTES, what=f"the instructions {path}")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class SubAgent:
     """A sub-agent; `text` is its whole file."""
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
+
+from terok_util.values import lean_dataclass
 
 from terok_executor.credentials import DEFAULT_SET
 from terok_executor.errors import RequestError
@@ -75,7 +77,7 @@ _WORDS: dict[str, Any] = {"convert": lambda values: tuple(values or ())}
 _OPTIONAL_WORDS: dict[str, Any] = {"convert": lambda values: None if values is None else tuple(values)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchRequest:
     """Options that an agent's run and a sidecar tool's run have in common.
 
@@ -122,7 +124,7 @@ class LaunchRequest:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRequest(LaunchRequest):
     """One agent's run.
 
@@ -136,8 +138,9 @@ class AgentRequest(LaunchRequest):
     `memory`, `cpus`, `gpus`, `runtime` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`)
     to open, `profiles` allowlists (None: the configured ones, or none beside a `policy` file), `budget` limits as
     `run_budget` reads them. With `ssh_scope` the container may sign with the SSH keys of that scope. `tools` are
-    programs with a token of their own, `subagents` Markdown files, `references` more repositories, only to read. `env`
-    holds variables for the container besides terok's own.
+    programs with a token of their own, `beside` agents that may be added while it runs (see `further_agent`),
+    `subagents` Markdown files, `references` more repositories, only to read. `env` holds variables for the container
+    besides terok's own.
     """
 
     agent: str
@@ -161,6 +164,7 @@ class AgentRequest(LaunchRequest):
     instructions: Instructions = None
     subagents: tuple[Path, ...] = field(default=(), metadata=_PATHS)
     tools: tuple[str, ...] = field(default=(), metadata=_WORDS)
+    beside: tuple[str, ...] = field(default=(), metadata=_WORDS)
     shared_dir: Path | None = field(default=None, metadata=_PATH)
     shared_mount: str = SHARED_MOUNT
     references: tuple[Reference, ...] = field(default=(), metadata={"convert": _references})
@@ -174,7 +178,7 @@ class AgentRequest(LaunchRequest):
     public_url: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRequest(LaunchRequest):
     """One run of a sidecar tool, with the arguments that the tool is given."""
 
@@ -237,6 +241,7 @@ class RunOptions(LaunchOptions, ContainerOptions, total=False):
     instructions: Instructions
     subagents: Iterable[str | Path]
     tools: Iterable[str]
+    beside: Iterable[str]
     shared_dir: str | Path | None
     shared_mount: str
     references: Iterable[str | Sequence[str | None]]
@@ -275,7 +280,7 @@ def translated(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "opt_outs": tuple(dict.fromkeys(kept))}
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Task:
     """Names that every launch has: its task, its container, its repository and the branch it works on.
 
@@ -289,7 +294,7 @@ class Task:
     work_branch: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRun:
     """An agent's run, ready to be built and launched.
 
@@ -303,6 +308,7 @@ class AgentRun:
     agent: Agent
     provider: Provider
     tools: tuple[Tool, ...]
+    beside: tuple[Agent, ...]
     frontend: Tool | None
     prompt: str | None
     model: str | None
@@ -318,4 +324,4 @@ class AgentRun:
     @property
     def installed(self) -> tuple[Installed, ...]:
         """Everything the image has to hold."""
-        return (self.agent, *self.tools, *([self.frontend] if self.frontend is not None else []))
+        return (self.agent, *self.beside, *self.tools, *([self.frontend] if self.frontend is not None else []))

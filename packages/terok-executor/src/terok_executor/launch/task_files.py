@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from terok_util import ensure_dir, write_sensitive_file
+from terok_util.values import lean_dataclass
 
 from terok_executor.auth.patch import MAX_TEXT, patch_text
 from terok_executor.errors import ConfigPatchError, RequestError
@@ -21,7 +22,7 @@ MAX_PROMPT_BYTES = 4 * 1024 * 1024
 _PATCH_HINT = "`config_files` of the agent's YAML file names it"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class RunRecord:
     """The record of a launch, stored until its container is removed.
 
@@ -58,7 +59,7 @@ def checked_prompt(prompt: str) -> str:
     return prompt
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class AgentConfigSpec:
     """Content of a task's own directory, which is mounted at `/home/dev/.terok`, where the start script looks.
 
@@ -126,7 +127,7 @@ def load_record(directory: Path) -> RunRecord | None:
     return load_value(RunRecord, directory / "run.json", what="the run record ", hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ConfigPatch:
     """Keys to set in a file: in what is at `path` already, else in a copy of `source`, else in an empty one."""
 

@@ -6,12 +6,12 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from terok_util import TerokError, ensure_dir, remove_tree, safe_text, write_sensitive_file
+from terok_util.values import lean_dataclass
 
 from terok_executor.credentials import revoke_phantoms
 from terok_executor.errors import RequestError
@@ -37,7 +37,7 @@ MAX_NOTES = 5
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Mirrored:
     """A mirror brought up to date: its branches, and the commit that new work starts from (None: there is none)."""
 

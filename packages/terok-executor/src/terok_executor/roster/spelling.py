@@ -7,11 +7,11 @@ a command that finds the roster in the cache never imports pydantic, so nothing 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from terok_executor.roster.template import MODEL_PATTERN, check_template
+from terok_executor.roster.template import MODEL_PATTERN, check_template, placeholders
 
 
 class Section:
@@ -97,6 +97,14 @@ def spelled(pattern: str, noun: str) -> Checked:
     return Checked(check)
 
 
+def check_placeholders(texts: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ValueError for a placeholder in a template that is none of those that are known."""
+    names = frozenset(known)
+    for text in texts:
+        if unknown := placeholders(text) - names:
+            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; known: {', '.join(sorted(names))}")
+
+
 def _upstream(value: str) -> str:
     """Return the address of an upstream without a slash at its end."""
     try:
@@ -126,6 +134,7 @@ ValueName = Annotated[str, spelled(r"[a-z][a-z_]{0,31}", "a lower-case name")]
 HeaderName = Annotated[str, spelled(r"[A-Za-z0-9-]{1,64}", "a header name")]
 HeaderText = Annotated[str, spelled(r"[\x20-\x7e]*", "printable ASCII")]
 AbsolutePath = Annotated[str, spelled(r"/(?!.*\.\.)[A-Za-z0-9_./@+-]*", "an absolute path of plain characters")]
+HostName = Annotated[str, spelled(r"[a-z0-9-]+(\.[a-z0-9-]+)+", "a host name in small letters")]
 UrlPath = Annotated[str, spelled(r"|/[A-Za-z0-9_./~-]*", "empty or a path that starts with a slash")]
 Segment = Annotated[str, spelled(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "one path segment")]
 Line = Annotated[str, spelled(r"[^\x00-\x1f\x7f]*", "one line of text")]
@@ -137,7 +146,7 @@ LineTemplate = Annotated[Line, Checked(check_template)]
 Model = Annotated[str, spelled(MODEL_PATTERN, "a model name")]
 PlainUrl = r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._/@+-]+"
 Protocol = Annotated[str, OneOf("anthropic-messages", "openai-chat", "openai-responses", "google-generative")]
-ReportKind = Literal["permission", "question", "answered", "turn_ended", "phase", "session", "idle"]
+ReportKind = Literal["permission", "question", "answered", "turn_began", "turn_ended", "phase", "session", "idle"]
 CredentialType = Annotated[str, OneOf("api_key", "oauth", "oauth_token", "pat")]
 TokenKey = Annotated[str, OneOf("api_key", "oauth", "oauth_token", "pat", "_default")]
 KeyPath = Annotated[tuple[str, ...], Limits(min_length=1, max_length=8)]

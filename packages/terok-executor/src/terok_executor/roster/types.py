@@ -28,6 +28,7 @@ from terok_executor.roster.spelling import (
     CredentialType,
     EnvName,
     Expression,
+    HostName,
     KeyPath,
     Limits,
     Line,
@@ -40,6 +41,7 @@ from terok_executor.roster.spelling import (
     Template,
     TokenKey,
     ValueName,
+    check_placeholders,
     spelled,
 )
 from terok_executor.roster.template import AGENT_FILE_PLACEHOLDERS, PLACEHOLDERS, TOOL_PLACEHOLDERS, placeholders
@@ -132,7 +134,7 @@ class AgentFile(Section):
 
     def check(self) -> None:
         """Refuse placeholders that nothing fills in."""
-        _check_placeholders([self.content], AGENT_FILE_PLACEHOLDERS)
+        check_placeholders([self.content], AGENT_FILE_PLACEHOLDERS)
 
 
 def _as_written(name: str) -> str:
@@ -267,7 +269,7 @@ class Tool(Section):
         if any(file.patch is not None or file.credential is not None for file in self.config_files):
             raise ValueError("a tool's config_files have a path and content alone")
         _check_inside_mounts([file.path for file in self.config_files], self.mounts)
-        _check_placeholders(_templates(self.env, self.config_files), TOOL_PLACEHOLDERS)
+        check_placeholders(_templates(self.env, self.config_files), TOOL_PLACEHOLDERS)
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +287,8 @@ class Agent(Section):
     auto_approve: AutoApproveSpec = field(default_factory=AutoApproveSpec)
     session: SessionSpec = SessionSpec()
     reports: tuple[ReportKind, ...] = ()
+    unasked: tuple[HostName, ...] = ()
+    """Names that it looks up by itself, for news and measurements: while nothing opens them, nobody is asked."""
     provider: ProviderBinding
     env: Mapping[EnvName, LineTemplate] = field(default_factory=dict)
     config_files: tuple[ConfigFile, ...] = ()
@@ -310,7 +314,7 @@ class Agent(Section):
         _check_inside_mounts([*paths, *filter(None, (self.instructions_file, self.subagents_dir))], self.mounts)
         known = {*PLACEHOLDERS, *(name for values in self.speaks.values() for name in values)}
         known |= {name for file in self.credential_files for name in file.optional}
-        _check_placeholders(_templates(self.env, self.config_files), known)
+        check_placeholders(_templates(self.env, self.config_files), known)
 
     def protocol_for(self, provider: Provider) -> str | None:
         """Return the protocol the agent and the provider share, the agent's preferred one first."""
@@ -387,13 +391,6 @@ def _check_inside_mounts(paths: Iterable[str], mounts: Iterable[MountSpec]) -> N
     for path in paths:
         if not path.startswith(roots):
             raise ValueError(f"the file {path} lies in none of the mounts")
-
-
-def _check_placeholders(texts: Iterable[str], known: Iterable[str]) -> None:
-    names = frozenset(known)
-    for text in texts:
-        if unknown := placeholders(text) - names:
-            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; known: {', '.join(sorted(names))}")
 
 
 def _templates(env: Mapping[str, str], files: Iterable[ConfigFile]) -> list[str]:

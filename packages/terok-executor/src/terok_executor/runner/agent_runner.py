@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from terok_util import safe_text
 from terok_util.process import kill_tree
@@ -28,23 +28,21 @@ from terok_executor.integrations.sandbox import (
 )
 from terok_executor.launch.agent_task import start_agent
 from terok_executor.launch.check import find_frontend
-from terok_executor.launch.command_task import CommandRequest, run_command
-from terok_executor.launch.prepared import PreparedOptions, prepared_spec
 from terok_executor.launch.request import AgentRequest, RunOptions, ToolOptions, ToolRequest, agent_request
-from terok_executor.launch.resume import hand_over, resume
 from terok_executor.launch.task_files import RunRecord, load_record
-from terok_executor.launch.tool_task import start_tool
 from terok_executor.paths import task_dir
-from terok_executor.reports.file import ReportBatch, ReportCursor, read_reports
 from terok_executor.runner.agent_roster import AgentRoster
 from terok_executor.runner.container_care import WEB_MARKER, ContainerCare, Outcome, follow, stopped_on_failure
 from terok_executor.runner.conversation import Conversation, session_of
 from terok_executor.runner.delivery import read_delivery
-from terok_executor.runner.result import RunResult, collect_result
-from terok_executor.runner.terminal import send_message, terminal_words
 from terok_executor.transcript.event import TranscriptEvent
 from terok_executor.transcript.render import MAX_WIDTH, render_event
-from terok_executor.web.page import listen, load_page, serve_page
+
+if TYPE_CHECKING:
+    from terok_executor.launch.command_task import CommandRequest
+    from terok_executor.launch.prepared import PreparedOptions
+    from terok_executor.reports.file import ReportBatch, ReportCursor
+    from terok_executor.runner.result import RunResult
 
 
 class AgentRunner(ContainerCare):
@@ -53,6 +51,8 @@ class AgentRunner(ContainerCare):
     `sandbox` and `runtime` must share one backend, else ValueError. `on_line` is called with progress lines of image
     builds and launches; by default they go to standard error. `image` names a ready image, which is not built.
     """
+
+    # What a launch does not need is imported where it is used: a person waits for the launch.
 
     def __init__(
         self,
@@ -171,6 +171,8 @@ class AgentRunner(ContainerCare):
 
     def start_web(self, request: AgentRequest, *, port: int | None = None, hooks: LifecycleHooks | None = None) -> str:
         """Start a container with a web page and serve it, see `run_web`; returns the container's name."""
+        from terok_executor.web.page import listen
+
         with listen(port) as listener:
             own = f"http://127.0.0.1:{listener.getsockname()[1]}"
             name = self.start(replace(request, public_url=request.public_url or own), hooks=hooks).container
@@ -183,12 +185,16 @@ class AgentRunner(ContainerCare):
         self, name: str, listener: socket, public_url: str, *, token: str | None = None, since: str | None = None
     ) -> None:
         """Serve the page of a started container; stop the container if that fails."""
+        from terok_executor.web.page import serve_page
+
         self.wait_until_ready(name, marker=WEB_MARKER, since=since)
         with stopped_on_failure(self.sandbox, name):
             self._pages.append(serve_page(name, listener, public_url, token))
 
     def web_url(self, name: str) -> str:
         """Return the address of a container's page, with its token; ExecutorError if it has none."""
+        from terok_executor.web.page import load_page
+
         page = load_page(name)
         if page is None:
             raise ExecutorError(f"container {name} has no web page", hint="start one with `terok-executor run --web`")
@@ -217,6 +223,8 @@ class AgentRunner(ContainerCare):
 
     def start_tool(self, request: ToolRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
         """Start a sidecar tool and return its record; raises as `run_headless` does."""
+        from terok_executor.launch.tool_task import start_tool
+
         return start_tool(self.sandbox, self.roster, request, image=self._image, hooks=hooks, on_line=self._on_line)
 
     def launch_prepared(
@@ -236,6 +244,8 @@ class AgentRunner(ContainerCare):
         The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. BuildError for GPUs
         that this host does not describe. `runtime="krun"` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
         """
+        from terok_executor.launch.prepared import prepared_spec
+
         spec = prepared_spec(self.sandbox.config, env, volumes, image, command, name, task_dir, options)
         try:
             self.sandbox.run(spec, hooks)
@@ -245,15 +255,21 @@ class AgentRunner(ContainerCare):
 
     def run_command(self, request: CommandRequest, on_line: Callable[[str], None]) -> int | None:
         """Run a command on a commit in a container of its own, as `launch.command_task.run_command` does."""
+        from terok_executor.launch.command_task import run_command
+
         return run_command(self.sandbox, self.roster, request, on_line)
 
     def resume(self, name: str, *, prompt: str) -> RunRecord:
         """Start an exited container with a new prompt in the same conversation; `follow` waits for its end."""
+        from terok_executor.launch.resume import resume
+
         session_of(name)
         return resume(self.sandbox, self.roster, name, prompt)
 
     def deliver(self, name: str) -> RunRecord:
         """Start an exited container only to hand its work to the gate; `follow` waits for its end."""
+        from terok_executor.launch.resume import hand_over
+
         return hand_over(self.sandbox, name)
 
     def login_command(self, name: str, *, agent: bool = False, model: str | None = None) -> list[str]:
@@ -261,6 +277,8 @@ class AgentRunner(ContainerCare):
 
         With `agent` a new session starts with the container's agent, followed by a shell.
         """
+        from terok_executor.runner.terminal import terminal_words
+
         record = load_record(task_dir(name)) if agent else None
         known = self.roster.agents.get(record.agent) if record is not None else None
         return self.runtime.container(name).login_command(terminal_words(known, record, model))
@@ -270,10 +288,14 @@ class AgentRunner(ContainerCare):
 
         An agent that works on a prompt without a terminal takes no more input until it ends, see `resume`.
         """
+        from terok_executor.runner.terminal import send_message
+
         send_message(self.sandbox, name, text)
 
     def restart(self, name: str) -> None:
         """Start a stopped container again; its workspace is unchanged, and a web page keeps its address."""
+        from terok_executor.web.page import listen, load_page
+
         page = load_page(name)
         with listen(page.port) if page is not None else nullcontext() as listener:
             started = datetime.now(UTC).isoformat()
@@ -290,6 +312,8 @@ class AgentRunner(ContainerCare):
         return self._follow(name, Conversation(name, self.roster).line_handler(on_event))
 
     def _follow(self, name: str, on_line: Callable[[str], None]) -> Outcome:
+        import terok_executor.runner.result  # noqa: F401 - while the agent works; its end is what a person waits for
+
         record = load_record(task_dir(name))
         return follow(self.sandbox, name, on_line, timeout=record.timeout if record else 1800)
 
@@ -312,6 +336,8 @@ class AgentRunner(ContainerCare):
 
     def reports(self, name: str, after: ReportCursor | None = None) -> ReportBatch:
         """Return what the agent's hooks have reported after the cursor; see `read_reports`."""
+        from terok_executor.reports.file import read_reports
+
         return read_reports(task_dir(name), after)
 
     def session(self, name: str) -> str:
@@ -320,6 +346,8 @@ class AgentRunner(ContainerCare):
 
     def result(self, name: str, outcome: Outcome, *, duration: float) -> RunResult:
         """Return the result of a run; `duration` is in seconds. ExecutorError without a record of the run."""
+        from terok_executor.runner.result import collect_result
+
         record = load_record(task_dir(name))
         if record is None:
             raise ExecutorError(f"there is no record of a run named {name}", hint="see `terok-executor list`")

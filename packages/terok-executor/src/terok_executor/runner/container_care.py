@@ -7,11 +7,11 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from terok_util import TerokError, remove_tree, safe_text
 from terok_util.process import kill_tree
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import ExecutorError
 from terok_executor.integrations.sandbox import (
@@ -208,7 +208,7 @@ def _drain(process: ByteProcess, write: Callable[[bytes], int], deadline: float)
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of a container; `timed_out` if the host or the agent's own time limit ended it."""
 

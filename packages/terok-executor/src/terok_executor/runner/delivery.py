@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from terok_util import read_private, safe_text
+from terok_util.values import lean_dataclass
 
 from terok_executor.errors import UndeliveredError
 from terok_executor.integrations.sandbox import ContainerState, Sandbox
@@ -24,7 +24,7 @@ _STATES: dict[str, Literal["complete", "incomplete"]] = {
 _GIVEN, _LEFT = "in the gate: ", "not handed over: "
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Delivery:
     """The work that was handed over and the work that was not, in words.
 

@@ -34,7 +34,9 @@ def terminal_words(agent: Agent | None, record: RunRecord | None, model: str | N
     if agent is None or record is None:
         return words
     started = shlex.join(terminal_command(agent, model=model, unrestricted=record.unrestricted))
-    return [*words, f"tmux set -w {_MARK} runs; {started}; tmux set -uw {_MARK}; exec bash -l"]
+    # However the agent has ended, also killed: what it was at is over.
+    ended = f"tmux set -uw {_MARK}; terok-report turn_ended"
+    return [*words, f"tmux set -w {_MARK} runs; {started}; {ended}; exec bash -l"]
 
 
 def send_message(sandbox: Sandbox, name: str, text: str) -> None:

@@ -120,7 +120,7 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("build", "--base", "oci-archive:/no/such"), 2, "no archive"),
         (("run", "claude", "https://user:secret@example.test/x", "-p", "x"), 2, "contains credentials"),
         (("run", "claude", "repo", "-p", "x", "--no-gate"), 2, "only an https URL"),
-        (("run", "claude", "repo", "--web"), 2, "has no web page"),
+        (("run", "demo", "repo", "--web", "--provider", "anthropic"), 2, "has no web page"),
         (("run", "claude", "repo", "-p", "x", "--port", "8080"), 2, "--port means nothing with a prompt"),
         (("run", "claude", "repo", "--interactive", "--public-url", "https://x"), 2, "--public-url means nothing"),
         (("run", "claude", "repo", "--interactive", "--rm"), 2, "--rm means nothing with --interactive"),

@@ -18,7 +18,7 @@ from terok_executor.roster.loader import load_agents, load_tools
 from terok_executor.roster.roster import AgentRoster
 
 AGENTS = load_agents(Path("/nonexistent"))
-PODMAN = r"""import json, os, pathlib, sys, uuid
+PODMAN = r"""import json, os, pathlib, signal, sys, uuid
 store = pathlib.Path(os.environ["FAKE_STORE"])
 args = sys.argv[1:]
 with open(store / "calls", "a") as log: log.write(json.dumps(args) + "\n")
@@ -30,7 +30,9 @@ if args[:2] == ["image", "exists"]:
 if args[:2] == ["image", "inspect"]:
     found = [json.loads(file(ref).read_text())[0] for ref in args[2:] if file(ref).exists()]
     print(json.dumps(found)); sys.exit(0 if len(found) == len(args) - 2 else 125)
-if args[:2] == ["image", "prune"]: sys.exit(0)
+if args[:2] == ["image", "prune"]:
+    if os.environ.get("FAKE_PRUNE") == "hangs": signal.pause()
+    sys.exit(os.environ.get("FAKE_PRUNE"))
 if args[:2] == ["image", "rm"]:
     if args[2] in os.environ.get("FAKE_USED", "").split():
         print("Error: image used by 12ab: image is in use by a container\x1b[2J", file=sys.stderr); sys.exit(2)
@@ -182,6 +184,19 @@ def test_what_lost_its_tag_and_stages_are_removed_after_a_build(store: Store) ->
     ImageBuilder("localhost/base").build([AGENTS["claude"]])
     calls = [call for call in store.calls("image") if call[1] == "prune"]
     assert calls == [["image", "prune", "--force", "--filter", "label=ai.terok.content"]] * 3
+
+
+@pytest.mark.parametrize(("end", "reason"), [("Error: image is in use", "image is in use"), ("hangs", "0.2 s")])
+def test_a_build_is_there_although_older_images_could_not_be_removed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, end: str, reason: str
+) -> None:
+    monkeypatch.setenv("FAKE_PRUNE", end)
+    monkeypatch.setattr("terok_executor.image.podman.PRUNE_SECONDS", 0.2)
+    store.put("localhost/base")
+    said: list[str] = []
+    assert ImageBuilder("localhost/base", on_line=said.append).build([AGENTS["demo"]]).built
+    notes = [line for line in said if line.startswith("note: ")]
+    assert notes and all(reason in line for line in notes)
 
 
 def test_an_agent_that_did_not_change_is_copied_from_the_image_that_has_it(store: Store) -> None:

@@ -94,7 +94,7 @@ def test_no_page_no_container(host: Host, monkeypatch: pytest.MonkeyPatch) -> No
         raise ExecutorError("the page cannot be served")
 
     monkeypatch.setattr(host.runner.sandbox, "stream_logs", lambda *_, **__: True)
-    monkeypatch.setattr("terok_executor.runner.agent_runner.serve_page", fail)
+    monkeypatch.setattr("terok_executor.web.page.serve_page", fail)
     store_key(host.config, host.runner.roster.provider("openrouter"), "sk-or-v1-key")
     with pytest.raises(ExecutorError, match="served"):
         host.runner.run_web(str(host.repo), provider="opencode", name="task-1")

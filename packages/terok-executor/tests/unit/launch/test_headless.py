@@ -78,6 +78,14 @@ def test_an_online_project_is_told_its_upstream_and_let_through_to_it(
         host.runner.start(host.request(name="task-3", security_class="online"))
 
 
+def test_nobody_is_asked_about_names_that_an_agent_looks_up_by_itself(host: Host) -> None:
+    host.runner.start(host.request())
+    store_key(host.config, host.runner.roster.provider("openai"), KEY)
+    host.runner.start(host.request(agent="codex", name="task-2"))
+    unasked = [Sidecar.load(host.config.sidecar_path(name)).shield.unasked for name in ("task-1", "task-2")]
+    assert unasked == [(), ("raw.githubusercontent.com",)]
+
+
 def test_profiles_are_the_configured_ones_unless_a_run_names_its_own(host: Host) -> None:
     own = host.config.config_dir / "shield/profiles"
     own.mkdir(parents=True)

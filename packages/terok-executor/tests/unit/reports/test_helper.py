@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -87,3 +90,82 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(task: Path) -> None:
     (task / REPORTS).symlink_to(task / "elsewhere")
     report(task, "idle")
     assert not (task / "elsewhere").exists()
+
+
+def test_a_condition_leaves_out_what_does_not_meet_it(task: Path) -> None:
+    for answer in ("Command was cancelled by user.", "done", ""):
+        report(
+            task, "turn_ended", "-", "if=tool.answer~cancelled by user", stdin=json.dumps({"tool": {"answer": answer}})
+        )
+    assert [one.kind for one in reports(task)] == ["turn_ended"]
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def kinds(task: Path) -> list[str]:
+    return [one.kind for one in reports(task)]
+
+
+def watchers(task: Path) -> list[Path]:
+    """Return the processes that stay behind a report of the task."""
+    mark, found = f"TEROK_TASK_DIR={task}/home".encode(), []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            found += [path] if mark in path.read_bytes().split(b"\0") else []
+    return found
+
+
+@contextmanager
+def started(program: str) -> Iterator[None]:
+    """Run a program that ends with the block."""
+    with subprocess.Popen([sys.executable, "-c", program]) as running:
+        try:
+            yield
+        finally:
+            running.kill()
+
+
+def test_a_permission_is_answered_when_its_command_runs(task: Path) -> None:
+    """However the command is quoted; one that ran before, or another one, says nothing."""
+    command = "import time; time.sleep(3600) # 'quoted'"
+    words = ("-", "watch=program", "id=tool.command", "session=session_id")
+    with started(command), started("import time; time.sleep(3601)"):
+        report(task, "permission", *words, stdin=json.dumps({"tool": {"command": command}, "session_id": "s"}))
+        report(task, "permission", *words, stdin=json.dumps({"tool": {"command": "ls"}, "session_id": "s"}))
+        report(task, "answered", '{"id": "another"}')
+        with started(command.replace("'", '"')):
+            until(lambda: kinds(task)[3:])
+    answered = reports(task)[3]
+    assert (answered.kind, answered.id, answered.session) == ("answered", command, "s")
+    report(task, "turn_ended")
+    until(lambda: not watchers(task))
+    assert kinds(task) == ["permission", "permission", "answered", "answered", "turn_ended"]
+
+
+def test_a_turn_that_is_broken_off_ends_when_its_agent_says_that_it_is_idle(task: Path) -> None:
+    def says(name: str, session: str, status: str) -> None:
+        (task / name).write_text(json.dumps({"sessionId": session, "status": status}))
+
+    says("other.json", "t", "idle")
+    says("one.json", "s", "busy")
+    report(task, "turn_began", "-", f"watch={task}/*.json", "session=session_id", stdin='{"session_id": "s"}')
+    report(task, "phase", '{"text": "on"}')
+    says("one.json", "s", "waiting")
+    (task / "half.json").write_text('{"sessionId": "s", "sta')
+    says("one.json", "s", "idle")
+    until(lambda: kinds(task)[2:])
+    assert kinds(task) == ["turn_began", "phase", "idle"]
+    report(task, "permission", "-", "watch=program", "id=id", stdin='{"id": "make everything"}')
+    report(task, "answered", '{"id": "make everything"}')
+    until(lambda: not watchers(task))
+    says("one.json", "s", "busy")
+    report(task, "turn_began", "-", f"watch={task}/*.json", "session=session_id", stdin='{"session_id": "s"}')
+    report(task, "turn_ended")
+    until(lambda: not watchers(task))
+    says("one.json", "s", "idle")
+    assert kinds(task)[5:] == ["turn_began", "turn_ended"]

@@ -51,6 +51,7 @@ class ClearanceHub:
     ) -> None:
         self._container = sidecar.container_name
         self._project = sidecar.scope
+        self._unasked = frozenset(sidecar.shield.unasked)
         self._live = live
         self._audit = audit
         self._clock = clock
@@ -180,7 +181,7 @@ class ClearanceHub:
 
     def _record_sighting(self, refused: RefusedDestination) -> Sighting | None:
         target = askable_target(refused)
-        if target is None:
+        if target is None or target.name in self._unasked:
             return None
         sighting = self.queue.record_sighting(target, refused.reason, self._clock(), self._dossier)
         request = sighting.request

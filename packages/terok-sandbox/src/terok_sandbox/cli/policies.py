@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import asdict
 from typing import Any
 
 from terok_util.commands.output import show, show_row
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.explanation import explain
 from terok_sandbox.shield.policy import Decision
 from terok_sandbox.shield.wall import Destination, Wall
 
-_RECENT = 5
 _VERDICTS = {"blocked": "deny", "refused": "deny", "allowed": "allow", "passed": "allow"}
 
 
@@ -51,21 +50,16 @@ def _text(destination: Destination, decision: Decision) -> str:
 
 def why(*, target: str, container: str | None, as_json: bool = False, **by: Any) -> int:
     """Print the decision with every rule that is about the host, and the newest rows of the log."""
-    destination, now, wall = Destination.parse(target), datetime.now(UTC), _wall(container, **by)
-    decision = destination.judge(wall)
-    rules = []
-    for rule in wall.policy.matching(destination.host):
-        covers = any(service.covers(destination.protocol, destination.port or 0) for service in rule.services)
-        rules.append({"tier": rule.tier, "rule": rule.line, "expired": not rule.live(now), "other_port": not covers})
-    rows = _audit_rows(container) if container is not None else ()
-    seen = list(deque((row for row in rows if destination.host in (row.get("name"), row.get("dest"))), maxlen=_RECENT))
-    lines = [_text(destination, decision)]
-    for matching in rules:
-        note = " (expired)" * bool(matching["expired"]) + " (another port)" * bool(matching["other_port"])
-        lines.append(f"  {matching['tier']:<15} {matching['rule']}{note}")
-    lines += [f"  seen {row.get('time')} {row.get('action')} {row.get('reason', '')}" for row in seen]
-    show({**_row(destination, decision), "rules": rules, "seen": seen}, as_json, lines)
-    return 0 if decision.allowed else 1
+    destination, wall = Destination.parse(target), _wall(container, **by)
+    found = explain(wall, destination, _audit_rows(container) if container is not None else ())
+    lines = [_text(destination, found.decision)]
+    for rule in found.rules:
+        note = " (expired)" * rule.expired + " (another port)" * rule.other_port
+        lines.append(f"  {rule.tier:<15} {rule.rule}{note}")
+    lines += [f"  seen {row.get('time')} {row.get('action')} {row.get('reason', '')}" for row in found.seen]
+    more = {"rules": [asdict(rule) for rule in found.rules], "seen": list(found.seen)}
+    show({**_row(destination, found.decision), **more}, as_json, lines)
+    return 0 if found.decision.allowed else 1
 
 
 def test(*, file: str, as_json: bool = False) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.refs import (
@@ -26,7 +27,7 @@ RETENTION: Final = timedelta(days=30)
 _NAME: Final = re.compile(r"(?P<branch>.+)/(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{12}\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Backup:
     """A saved tip of a branch or, with the tag's full name as `branch`, of a tag; `restore_backup` takes `name`."""
 

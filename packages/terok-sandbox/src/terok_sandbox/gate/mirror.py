@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from terok_util import FileLock, ensure_dir
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 _LOCK_SECONDS = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class GateSyncResult:
     """The result of a sync.
 
@@ -74,7 +75,7 @@ class GateSyncResult:
     default_branch: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ApplyPendingResult:
     """Branches that were changed, the refs that save their old tips, and what could not be done."""
 
@@ -310,7 +311,7 @@ class Mirror:
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class MirrorHistory:
     """Answer the planner's questions from the commits in a mirror."""
 

@@ -7,15 +7,16 @@ and a `History` that answers questions about commits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
+
+from terok_util.values import lean_dataclass
 
 Reason = Literal["upstream_rewrite", "upstream_delete", "diverged", "unknown_provenance"]
 
 MAX_COMPARED: Final = 2000  # branches, and tags, whose history one sync compares; each takes git a few milliseconds
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class PendingOp:
     """A change to a branch or `tag` of the gate that a sync does not make by itself.
 
@@ -38,7 +39,7 @@ class PendingOp:
         return f"refs/tags/{self.branch}" if self.tag else self.branch
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Divergence:
     """Commits only on the gate's side, only on the upstream's side, and whether the two share any."""
 
@@ -78,7 +79,7 @@ class RefNames:
         return above or self._below.get(name)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class SyncPlan:
     """Changes to the gate's branches.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.gate.errors import RepoNotUnderstood, UpstreamRefused
 
@@ -20,7 +21,7 @@ _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:(//|:)")
 _USE_HTTPS_OR_CLONE = "use its https URL, or clone it and give the path of the clone"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class RepoSource:
     """A repository as upstream: `address` is an absolute path, an https URL without credentials or an ssh address."""
 

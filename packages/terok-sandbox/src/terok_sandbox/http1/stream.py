@@ -136,8 +136,8 @@ class Stream(asyncio.Protocol):
         self.read_by = math.inf
         self.write_by = math.inf
         self.ended = False
-        self.unsettled: Callable[[], bool] | None = None
-        """Tells whether what is under way is of use when the peer has gone."""
+        self.on_leave: Callable[[], bool] | None = None
+        """Hears that the peer has gone, and says whether what is under way is of use all the same."""
         self.left = False
         """Whether the peer has gone, and what was under way goes on for a while without it."""
         self._transport: asyncio.Transport | None = None

@@ -34,6 +34,7 @@ _IMAGE: Final = re.compile(
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?|(?:sha256:)?[0-9a-f]{12,64})\Z"
 )
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+_NAME: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+\Z")
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MEMORY: Final = re.compile(r"[1-9][0-9]{0,14}[bkmg]?\Z")
 
@@ -89,6 +90,9 @@ def _check_scopes(spec: RunSpec) -> None:
         raise SpecError(f"invalid scope {scope[:80]!r}", hint=PLAIN_HINT)
     if ssh_scope is not None and not is_plain(ssh_scope):
         raise SpecError(f"invalid scope of SSH keys {ssh_scope[:80]!r}", hint=PLAIN_HINT)
+    for name in spec.wiring.unasked:
+        if not _NAME.match(name):
+            raise SpecError(f"invalid name {name[:80]!r} that nobody is asked about", hint="use small letters and dots")
 
 
 def _check_env(spec: RunSpec) -> None:

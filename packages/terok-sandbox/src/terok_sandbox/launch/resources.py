@@ -125,6 +125,7 @@ def make_sidecar(
         audit_path=config.gateway_dir(name) / SHIELD_AUDIT,
         tiers=with_project_verdicts(config, wiring.scope, wiring.tiers),
         resolvers=config.shield_resolvers,
+        unasked=wiring.unasked,
     )
     host_ports = None
     if config.services_mode == "tcp":

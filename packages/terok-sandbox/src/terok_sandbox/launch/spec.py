@@ -24,7 +24,8 @@ class Wiring:
     `scope` names the project that credentials and mirror belong to. `vault` and `gate` decide which services are
     there. `enforcement` and `budget` of `None` take the configuration's. `tiers` are policy lines, strongest
     tier first. `ssh_scope` names the scope whose SSH keys the container may sign with. `dossier` says who asks when
-    a person is asked: short texts by name, such as `task` and `agent`.
+    a person is asked: short texts by name, such as `task` and `agent`. Nobody is asked about the names in `unasked`,
+    which the program inside looks up by itself; a rule opens them as any other.
     """
 
     scope: str = ""
@@ -34,6 +35,7 @@ class Wiring:
     tiers: PolicyTiers = field(default_factory=PolicyTiers)
     budget: Budget | None = None
     ssh_scope: str | None = None
+    unasked: tuple[str, ...] = ()
     dossier: Mapping[str, str] = field(default_factory=dict)
 
 

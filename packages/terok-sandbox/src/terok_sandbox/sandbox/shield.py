@@ -23,6 +23,7 @@ from terok_sandbox.values.launch import Enforcement
 from terok_sandbox.values.posture import LIVE_FILE, Posture
 
 if TYPE_CHECKING:
+    from terok_sandbox.shield.explanation import Explanation
     from terok_sandbox.supervise.handover import FirstProcess
 
 PATIENCE: Final = 4.0  # seconds a gateway has to answer; what closes is then brought into the rules without it
@@ -163,6 +164,14 @@ class Shield:
     def resolve(self, host: str) -> dict[str, Any]:
         """Ask a running container's resolver: `verdict`, `reason`, and `addresses` with a verdict each."""
         return self._ask("resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
+
+    def why(self, target: str) -> Explanation:
+        """Explain the decision about `host[:port]`, also of a container that does not run."""
+        from terok_sandbox.audit import read_audit
+        from terok_sandbox.shield.explanation import explain
+        from terok_sandbox.shield.wall import Destination
+
+        return explain(self.wall, Destination.parse(target), read_audit(self.audit_path))
 
     def _ask(self, verb: str, *, timeout: float = PATIENCE, **fields: Any) -> dict[str, Any]:
         from terok_sandbox.shield.control_client import ask

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Literal, cast
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy import Decision, Policy, PolicyRule, parse_policy_line
@@ -21,7 +23,7 @@ from terok_sandbox.shield.wall import Destination, Wall
 _EXPECT: Final = re.compile(r"expect[ \t]+(?P<verdict>allow|deny)[ \t]+(?P<target>\S+)[ \t]*(?:#.*)?\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Expectation:
     """A line of a policy file that must come true."""
 
@@ -34,7 +36,7 @@ class Expectation:
         return f"{self.line}: {self.destination} is {decision.verdict}, not {self.verdict}: {decision.reason}"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class PolicyFile:
     """The content of a policy file."""
 

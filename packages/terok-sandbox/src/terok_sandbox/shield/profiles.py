@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from terok_util import read_file
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.shield.errors import PolicyError
 
@@ -19,7 +19,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _HEADER: Final = re.compile(r"#\s*(summary|sources|checked):\s*(.*)")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Profile:
     """A profile's description; `checked` is when its hosts were last compared with `sources`."""
 

@@ -15,7 +15,6 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +23,7 @@ from urllib.parse import urlsplit
 
 from terok_util import TerokError, read_file
 from terok_util.process import run
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.shield.errors import PolicyError, SpellingError
 from terok_sandbox.shield.policy.addresses import is_private
@@ -41,7 +41,7 @@ _CARGO_DEFAULT: Final = ("https://index.crates.io", "https://static.crates.io", 
 _GO_DEFAULT: Final = ("https://proxy.golang.org", "https://sum.golang.org", "https://storage.googleapis.com")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Registry:
     """The URLs that a symbol stands for, and whether the site configured them (else they are the tool's default)."""
 

@@ -72,9 +72,9 @@ class Traffic:
         if self.observer is not None:
             self._tell(lambda observer: observer.feed(data))
 
-    def is_unsettled(self) -> bool:
-        """Tell whether the rest of the answer is of use even to nobody but the meter."""
-        return self.observer is not None and not self._failed and self.observer.unsettled
+    def leave(self) -> bool:
+        """Tell the meter that nobody waits for the answer; return whether its rest is of use to the meter alone."""
+        return self.observer is not None and not self._failed and self.observer.leave()
 
     def end(self, outcome: str) -> None:
         """Tell the meter that the exchange is over."""

@@ -10,11 +10,11 @@ from terok_util.commands.output import show, table
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault import unlock as unlocking
-from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
+from terok_sandbox.vault.errors import VaultError, VaultLocked
+from terok_sandbox.vault.locking import lock_vault, unlock_by_itself, unlock_with
 from terok_sandbox.vault.passphrase.record import update_record
-from terok_sandbox.vault.passphrase.session import write_session
 from terok_sandbox.vault.passphrase.tiers import tier_named
-from terok_sandbox.vault.store import Billing, CredentialDB
+from terok_sandbox.vault.store import Billing
 from terok_sandbox.vault.unlock import note, say
 
 
@@ -108,19 +108,12 @@ def revoke(*, container: str) -> None:
 def unlock(*, recover: bool = False) -> None:
     """Put the passphrase into the session file; without a vault, create one."""
     cfg = SandboxConfig.load()
-    if not cfg.db_path.exists():
-        unlocking.provision_session(cfg)
-        say(f"created the vault {cfg.db_path}")
+    there = cfg.db_path.exists()
+    if (not recover or not there) and unlock_by_itself(cfg):
+        say("the vault is unlocked" if there else f"created the vault {cfg.db_path}")
         return
-    if not recover:
-        update_record(cfg, locked=False)
-        with suppress(VaultLocked, WrongPassphrase):
-            unlocking.provision_session(cfg)
-            say("the vault is unlocked")
-            return
     passphrase = unlocking.read_secret("Vault passphrase: ", "passphrase")
-    CredentialDB(cfg.db_path, passphrase).close()
-    write_session(cfg, passphrase)
+    unlock_with(cfg, passphrase)
     if recover:
         record = update_record(cfg, rekeying=False, locked=False)
         if (tier := tier_named(cfg, record.tier)) is not None:
@@ -131,15 +124,7 @@ def unlock(*, recover: bool = False) -> None:
 
 def lock(*, force: bool = False) -> None:
     """Forget the session's passphrase, and leave the durable tier alone until `vault unlock`."""
-    cfg = SandboxConfig.load()
-    if not force and not unlocking.passphrase_is_kept(cfg):
-        raise VaultError(
-            "the session file may hold the only copy of the vault's passphrase: without it, all credentials are lost",
-            hint="run `terok-sandbox vault passphrase reveal`, then `… acknowledge`; --force locks anyway",
-        )
-    if cfg.db_path.exists():
-        update_record(cfg, locked=True)
-    dropped = unlocking.drop_session(cfg)
+    dropped = lock_vault(SandboxConfig.load(), force=force)
     say("the vault is locked" if dropped else "the vault was locked already")
 
 

@@ -257,7 +257,7 @@ class VaultProxy:
     async def _forward(self, client: Stream, reply: Reply, grant: TokenGrant, exchange: Exchange) -> bool:
         screened = grant.screened
         framing = request_body(screened.length, chunked=screened.chunked)
-        client.unsettled = exchange.traffic.is_unsettled
+        client.on_leave = exchange.traffic.leave
         try:
             body = await self._body(client, framing, screened, exchange)
             answer = await self._upstream.send(grant.request, body, screened.length)
@@ -274,7 +274,7 @@ class VaultProxy:
         except (OSError, ValueError) as error:
             return self._fail(client, reply, exchange, refusal_of(error))
         finally:
-            client.unsettled = None
+            client.on_leave = None
         if reply.keep and (framing is None or framing.done):
             return True
         # An answer that came before the end of the upload: let the client read it.

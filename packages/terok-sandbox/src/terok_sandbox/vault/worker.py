@@ -42,7 +42,7 @@ class VaultClient(Client):
 
     def abandon(self, task: asyncio.Task[None]) -> None:
         """Stop serving, soon."""
-        if self.unsettled is not None and self.unsettled():
+        if self.on_leave is not None and self.on_leave():
             self.left = True
             self.deadlines.loop.call_later(HEAR_SECONDS, task.cancel)
         else:

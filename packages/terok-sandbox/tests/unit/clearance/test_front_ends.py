@@ -52,7 +52,8 @@ def hub_for(config: SandboxConfig, name: str, scope: str) -> tuple[ClearanceHub,
     async def apply(verdict: LiveVerdict) -> None:
         applied.append(verdict)
 
-    lying = SimpleNamespace(container_name="other", scope="other", gateway_dir=state, runtime_dir=runtime)
+    names = {"container_name": "other", "scope": "other"}
+    lying = SimpleNamespace(**names, shield=shield, gateway_dir=state, runtime_dir=runtime)
     return ClearanceHub(
         lying, SimpleNamespace(check=LiveVerdict.rule, apply=apply), audit=AuditLog(shield.audit_path)
     ), applied

@@ -61,7 +61,9 @@ class Case(SimpleNamespace):
     audit: Path
 
     def sidecar(self) -> SimpleNamespace:
-        return SimpleNamespace(container_name="c1", scope="proj", gateway_dir=self.path, runtime_dir=self.path / "c1")
+        shield = SimpleNamespace(unasked=("news.example.com",))
+        places = {"gateway_dir": self.path, "runtime_dir": self.path / "c1"}
+        return SimpleNamespace(container_name="c1", scope="proj", shield=shield, **places)
 
 
 def make(path: Path) -> Case:
@@ -214,11 +216,15 @@ async def test_what_no_verdict_opens_is_not_asked(case: Case) -> None:
         refused("", 443, "private", "10.0.0.1"),
         refused("under_score.example"),
         refused("", None, "default", "198.51.100.7"),
+        refused("News.example.com"),
+        refused("news.example.com", 443),
         RefusedDestination("", "198.51.100.7", None, "icmp", "", "default"),
     ):
         case.hub.report_refusal(request)
         assert await case.hub.delay_answer(request) is None
     assert case.hub.queue.waiting == ()
+    case.hub.report_refusal(refused("more.news.example.com"))
+    assert len(case.hub.queue.waiting) == 1
 
 
 async def test_questions_survive_the_gateway(case: Case) -> None:

@@ -42,6 +42,7 @@ def test_what_is_no_image_reference(reference: str) -> None:
         {"container_name": "cafe"},
         {"wiring": Wiring(ssh_scope="../x")},
         {"wiring": Wiring(ssh_scope="")},
+        {"wiring": Wiring(unasked=("News.example.org",))},
         {"env": {"A": "x\ny"}},
         {"env": {"A": "\udcff"}},
         {"env": {"A": "x" * 65536}},

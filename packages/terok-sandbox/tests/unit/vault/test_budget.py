@@ -86,6 +86,8 @@ async def test_an_answer_is_heard_out_when_its_client_has_left(shop: Open, how: 
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
     await until(lambda: len(it.deadlines.streams) == 1)  # that of the provider
+    calls = [(fact.state, fact.outcome) for fact in it.told if isinstance(fact, ModelCall)]
+    assert calls == [("begun", ""), ("ended", "client_left")], "nobody works at it any more"
     it.bill.how = "complete"
     it.bill.go_on.set()
     await it.settled()
@@ -93,6 +95,7 @@ async def test_an_answer_is_heard_out_when_its_client_has_left(shop: Open, how: 
     assert row["cost_nano"] == it.bill.nano and "estimated" not in row, "BUD-1: the ledger is not the bill"
     assert (row["status"], row["outcome"], row["aborted"]) == (200, "client_left", 1)
     assert row["audit"] == it.vault.audit()[-1]["request"] and row["credential_set"] == "default"
+    assert len([fact for fact in it.told if isinstance(fact, ModelCall)]) == len(calls), "told once"
 
 
 @pytest.mark.attack(id="BUD-1")

@@ -8,6 +8,7 @@ from terok_util import Progress, show, table
 
 from terok.cli.task_rows import age
 from terok.services import Tasks
+from terok.store.counting import counted_now
 
 _SHOWN = 20
 
@@ -27,6 +28,7 @@ def log(everything: bool, as_json: bool) -> int:
     now = time.time()
     with Tasks(create=False) as tasks:
         operations = tasks.operations.log(None if everything else _SHOWN)
+        ahead = now - counted_now(tasks.store)
     rows = [
         {
             "id": one.id,
@@ -35,12 +37,12 @@ def log(everything: bool, as_json: bool) -> int:
             "subject": one.subject,
             "summary": one.summary,
             "state": one.state,
-            "expires": one.expires,
+            "expires": None if one.expires is None else one.expires + ahead,
         }
         for one in operations
     ]
     cells = [
-        (one.id, f"{age(now - one.at)} ago", one.state, one.summary, _left(one.state, one.expires, now))
+        (one.id, f"{age(now - one.at)} ago", one.state, one.summary, _left(one.state, one.expires, now - ahead))
         for one in operations
     ]
     show(rows, as_json, table(("N", "WHEN", "STATE", "WHAT", "CAN BE UNDONE FOR"), cells) if cells else "nothing yet")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -19,6 +18,7 @@ from terok.model.facts import Silence
 from terok.services import Tasks
 from terok.services.retention import tidy
 from terok.services.task_starts import GRACE
+from terok.store.counting import this_moment
 
 
 def main(words: list[str]) -> int:
@@ -75,11 +75,11 @@ def _recover(tasks: Tasks, task_id: str) -> None:
 
 
 def _record(tasks: Tasks, task_id: str) -> bool:
-    """Record the end of a run that the engine tells of; of one that was to stop, also that it is gone."""
+    """Record the end of a run that the engine tells of, also that its container is gone, unless it is just made."""
     _probe(tasks, task_id)  # which knows when it ended, and with what
-    task = tasks.store.task(task_id)
-    process = tasks.store.facts(task_id).process
-    gone = task.desired != "running" and process is not None and process.word == "gone"
+    task, facts = tasks.store.task(task_id), tasks.store.facts(task_id)
+    process = facts.process
+    gone = process is not None and process.word == "gone" and (task.desired != "running" or facts.launch is None)
     if task.ended is not None or process is None or not (gone or process.word == "exited"):
         return False
     return tasks.record_exit(task, process.exit_code, at=process.since)
@@ -143,7 +143,7 @@ def _settings(tasks: Tasks) -> dict[str, Any]:
 
 def _tidy(tasks: Tasks) -> float | None:
     """Let expire what is due, and return when the next thing is."""
-    return tidy(tasks, time.time())
+    return tidy(tasks, this_moment())
 
 
 def _say(line: str) -> None:

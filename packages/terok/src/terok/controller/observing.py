@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from terok.model.facts import Fact
 
 SOURCE: Final = "sandbox"
+LEFT: Final = "client_left"
+"""The outcome of a call whose answer nobody waited for."""
 _SHOWN: Final = 3
 
 
@@ -52,7 +54,8 @@ def _calls(activity: Activity) -> Calls | None:
         return Calls(at, "vault", len(calls), begun, max(ended, worst.at), status, worst.provider, worst.reset_at)
     assert last is not None
     status = last.status if last.over else 200 if ended else 0
-    return Calls(at, "vault", len(calls), begun, ended, status, last.provider)
+    left = last.over and last.outcome == LEFT
+    return Calls(at, "vault", len(calls), begun, ended, status, last.provider, left=left)
 
 
 def _clearance(activity: Activity, now: float) -> Clearance | None:

@@ -106,7 +106,7 @@ def _due(task: Task, view: View) -> Act | None:
     if task.started is not None and task.ended is None and task.process != "up":
         if may_start and task.id in view.interrupted:
             return Act("resume", task.id)
-        if task.process == "exited" or task.desired != "running":
+        if task.process == "exited" or task.desired != "running" or task.word == "failed":
             return Act("record", task.id)
     if task.ended is not None and may_start and task.id in view.written and task.mode == "headless":
         return Act("deliver", task.id)

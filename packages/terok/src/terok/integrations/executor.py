@@ -14,9 +14,13 @@ with lazy_imports(globals()):
     from terok_executor import AgentRequest as AgentRequest
     from terok_executor import AgentRoster as AgentRoster
     from terok_executor import AgentRunner as AgentRunner
+    from terok_executor import Authenticator as Authenticator
+    from terok_executor import AuthEvent as AuthEvent
+    from terok_executor import AuthSession as AuthSession
     from terok_executor import Checked as Checked
     from terok_executor import CommandRequest as CommandRequest
     from terok_executor import Conversation as Conversation
+    from terok_executor import CredentialStatus as CredentialStatus
     from terok_executor import Delivery as Delivery
     from terok_executor import Documented as Documented
     from terok_executor import ImageBuilder as ImageBuilder
@@ -38,6 +42,7 @@ with lazy_imports(globals()):
     from terok_executor import agent_or_provider_names as agent_or_provider_names
     from terok_executor import allow_lines as allow_lines
     from terok_executor import build_project_image as build_project_image
+    from terok_executor import credential_status as credential_status
     from terok_executor import default_agent as default_agent
     from terok_executor import host_identity as host_identity
     from terok_executor import load_record as load_record

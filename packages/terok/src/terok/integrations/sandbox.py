@@ -23,7 +23,9 @@ with lazy_imports(globals()):
     from terok_sandbox import GitGate as GitGate
     from terok_sandbox import Life as Life
     from terok_sandbox import Limits as Limits
+    from terok_sandbox import MultiSocketSubscriber as MultiSocketSubscriber
     from terok_sandbox import NewWork as NewWork
+    from terok_sandbox import PassphraseKept as PassphraseKept
     from terok_sandbox import PodmanRuntime as PodmanRuntime
     from terok_sandbox import PromotionRefused as PromotionRefused
     from terok_sandbox import ReviewedBranch as ReviewedBranch
@@ -31,8 +33,10 @@ with lazy_imports(globals()):
     from terok_sandbox import SandboxConfig as SandboxConfig
     from terok_sandbox import SandboxConfigView as SandboxConfigView
     from terok_sandbox import SandboxRow as SandboxRow
+    from terok_sandbox import Shield as Shield
     from terok_sandbox import Sidecar as Sidecar
     from terok_sandbox import SSHManager as SSHManager
+    from terok_sandbox import VaultStatus as VaultStatus
     from terok_sandbox import Verdict as Verdict
     from terok_sandbox import answer_request as answer_request
     from terok_sandbox import at_most as at_most
@@ -55,6 +59,8 @@ with lazy_imports(globals()):
     from terok_sandbox import list_profiles as list_profiles
     from terok_sandbox import list_sandboxes as list_sandboxes
     from terok_sandbox import lock_down as lock_down
+    from terok_sandbox import lock_vault as lock_vault
+    from terok_sandbox import mint_key as mint_key
     from terok_sandbox import mirror_path as mirror_path
     from terok_sandbox import new_work as new_work
     from terok_sandbox import open_vault as open_vault
@@ -77,6 +83,8 @@ with lazy_imports(globals()):
     from terok_sandbox import run_git as run_git
     from terok_sandbox import scope_for as scope_for
     from terok_sandbox import state_checks as state_checks
+    from terok_sandbox import unlock_by_itself as unlock_by_itself
+    from terok_sandbox import unlock_with as unlock_with
     from terok_sandbox import verify_audit as verify_audit
     from terok_sandbox import waiting_requests as waiting_requests
     from terok_sandbox import write_sarif as write_sarif

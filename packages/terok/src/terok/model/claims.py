@@ -15,7 +15,9 @@ BURST: Final = 6
 WINDOW: Final = 60.0
 MAX_TEXT: Final = 500
 MAX_OPTIONS: Final = 9
-KINDS: Final = ("permission", "question", "answered", "turn_ended", "phase", "idle", "session", "done")
+KINDS: Final = (
+    *("permission", "question", "answered", "turn_began", "turn_ended", "phase", "idle", "session", "done"),
+)
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -53,18 +55,23 @@ def with_claim(claims: Claims, claim: Claim) -> Claims:
     if claim.kind == "answered":
         wanted = safe_text(claim.id, limit=MAX_TEXT)
         still = tuple(one for one in claims.open if one.id != wanted)
-        return replace(claims, open=still, active=max(claims.active, claim.at))
+        # What is told of a tool after its turn has ended begins no new one.
+        works = len(still) < len(claims.open) or claims.active > claims.turn_ended
+        return replace(claims, open=still, active=max(claims.active, claim.at) if works else claims.active)
     if claim.kind == "phase":
         return replace(claims, phase=text, active=max(claims.active, claim.at))
-    if claim.kind == "turn_ended":
-        # Whoever has ended a turn waits for its next prompt, not for an answer to what it asked in the turn.
-        still = tuple(one for one in claims.open if one.at > claim.at)
-        return replace(claims, open=still, turn_ended=max(claims.turn_ended, claim.at), phase="")
-    if claim.kind == "idle":
-        return replace(claims, turn_ended=max(claims.turn_ended, claim.at), phase="")
+    if claim.kind == "turn_began":
+        return replace(claims, open=_since(claims, claim), active=max(claims.active, claim.at), phase="")
+    if claim.kind in ("turn_ended", "idle"):
+        return replace(claims, open=_since(claims, claim), turn_ended=max(claims.turn_ended, claim.at), phase="")
     if claim.kind == "done":
         return replace(claims, turn_ended=max(claims.turn_ended, claim.at), phase="", summary=text)
     return claims
+
+
+def _since(claims: Claims, claim: Claim) -> tuple[Claim, ...]:
+    """Return what was asked after a report: a turn that begins or ends leaves no older question open."""
+    return tuple(one for one in claims.open if one.at > claim.at)
 
 
 def answered(claims: Claims, question: str) -> Claims:

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from terok.model.hunks import FileDiff, Hunk, Line
 
 TAB: Final = 4
-"""Columns of a tab."""
 _STATUS: Final = {"A": "added", "C": "copied", "D": "deleted", "M": "changed", "R": "renamed", "T": "another type"}
 
 
@@ -38,7 +37,7 @@ def shown_lines(hunk: Hunk) -> dict[Line, str]:
 
 
 def line_end(line: Line) -> str:
-    """Return what is said of a line behind its text."""
+    """Return what is said of a line behind its text: what is left out of it, and that no line feed follows."""
     more = f" … {line.cut} bytes more" if line.cut else ""
     return more + ("" if line.ended else "  (no line feed at the end)")
 

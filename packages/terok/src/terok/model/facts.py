@@ -55,6 +55,8 @@ class Calls:
     provider: str = ""
     reset_at: float | None = None
     """When the provider's limit is over, after a 429 that said so."""
+    left: bool = False
+    """The agent did not wait for the answer to the last one: somebody has broken its turn off, or it tries again."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -200,6 +202,8 @@ def _fits(value: Any, annotation: str) -> bool:
         return isinstance(value, str)
     if annotation == "tuple[str, ...]":
         return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    if annotation == "bool":
+        return isinstance(value, bool)
     if value is None:
         return annotation.endswith("| None")
     if annotation.startswith("int"):

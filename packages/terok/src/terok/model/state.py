@@ -28,6 +28,8 @@ CLAIM: Final = 30.0
 """Seconds for which a word from inside, or use of the processor, means work."""
 PAUSE: Final = 10.0
 """Seconds between two model calls of one turn."""
+LET_GO: Final = 3.0
+"""Seconds in which an agent that has let go of a model call makes it again, unless its turn was broken off."""
 TURN: Final = 900.0
 """Seconds after its last sign of life in which a turn that has not ended is believed to go on."""
 STUCK: Final = 1800.0
@@ -116,6 +118,8 @@ class _Case:
         self.answered = self.present(calls.ended_at) if calls is not None else 0.0
         """When the last model call of this run began, and when the last one ended."""
         self.said, self.turn_ended = self.present(claims.active), self.present(claims.turn_ended)
+        self.let_go = calls is not None and calls.left and self.answered > max(self.said, self.turn_ended)
+        """The last that is known of its turn is that it did not wait for an answer."""
 
     def fresh(self, at: float) -> float:
         """Return until when a fact that was last confirmed at `at` holds."""
@@ -208,6 +212,8 @@ def _turn(case: _Case, up: Process) -> Iterator[Proof]:
     if case.facts.headless:
         at = heard or _up_since(case, up)
         yield _because("working", at, up.source, "the run has not ended", until=min(at + STUCK, case.fresh(up.at)))
+    elif case.let_go:
+        yield _because("working", heard, "vault", "has let go of a model call", until=heard + LET_GO)
     elif opened > case.turn_ended:
         yield _because("working", heard, "agent", "has not ended its turn", claim=True, until=heard + TURN)
     elif max(case.begun, case.answered) > case.turn_ended:
@@ -221,6 +227,8 @@ def _waiting(case: _Case) -> Iterator[Proof]:
     until = case.fresh(case.up.at)
     if case.turn_ended and case.turn_ended >= case.said:
         yield _because("waiting", case.turn_ended, "agent", "ended its turn", claim=True, until=until)
+    elif case.let_go:
+        yield _because("waiting", case.answered, "vault", "has let go of its model call", until=until)
     elif not case.said:
         at = max(case.begun, case.answered) or _up_since(case, case.up)
         yield _because("waiting", at, case.up.source, "runs, and calls no model", until=until)
@@ -237,9 +245,10 @@ def _queued(case: _Case) -> Iterator[Proof]:
 
 
 def _ended(case: _Case) -> Iterator[Proof]:
-    ended = case.facts.ended
-    if ended is None and case.process is not None and case.process.word == "exited":
-        ended = _unrecorded(case, case.process)
+    ended, process = case.facts.ended, case.process
+    launched = case.facts.started is not None and case.facts.launch is None
+    if ended is None and process is not None and (process.word == "exited" or (process.word == "gone" and launched)):
+        ended = _unrecorded(case, process)
     if ended is None or case.revived:
         return
     if ended.by:
@@ -247,6 +256,9 @@ def _ended(case: _Case) -> Iterator[Proof]:
     elif ended.exit_code is not None:
         word = "failed" if ended.exit_code else "done"
         yield _because(word, ended.at, ended.source, f"ended with exit code {ended.exit_code}")
+    else:
+        text = "its container was removed while it ran; `terok task restart` goes on in its workspace"
+        yield _because("failed", ended.at, ended.source, text)
 
 
 def _unrecorded(case: _Case, process: Process) -> Ended:

@@ -81,7 +81,7 @@ class FollowUp(LeanTuple):
 
 
 class Operation(LeanTuple):
-    """A destructive verb, and what undoes it."""
+    """A destructive verb, and what undoes it until it `expires` (counted time; None: for ever)."""
 
     id: int
     at: float

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import time
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from terok.model.admission import FAILED, outcomes
 from terok.paths import controller_socket, database_path
 from terok.services.checks import Check, Finding, with_tasks, without_tasks
 from terok.store import Lease, is_alive
+from terok.store.counting import counted_now
 from terok.wire import ask
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def of_records(view: View) -> Iterator[Check]:
     yield Check("controller", partial(_controller, records))
     yield Check("starts", partial(_starts, records), "none was cut off")
     yield Check("operations", partial(_operations, records), "none was cut off")
-    yield Check("trash", partial(_overdue, records, view.now), "nothing is overdue")
+    yield Check("trash", partial(_overdue, records), "nothing is overdue")
     yield Check("queue", partial(_queue, records), "nothing is stuck")
     yield Check("clock", partial(_clock, records, view.now), "no record is from the future")
 
@@ -135,15 +135,19 @@ def _finish(tasks: Tasks) -> None:
         raise error
 
 
-def _overdue(records: Records, now: float) -> Iterator[Finding]:
+def _overdue(records: Records) -> Iterator[Finding]:
     late = [
         one
         for one in records.operations
-        if one.state == "done" and one.expires is not None and one.expires < now - OVERDUE
+        if one.state == "done" and one.expires is not None and one.expires < records.counted - OVERDUE
     ]
     if late:
         text = f"{len(late)} things in the trash are overdue: no controller has run since"
-        yield Finding("trash", "warn", text, mend=with_tasks(lambda tasks: tasks.operations.expire(time.time())))
+        yield Finding("trash", "warn", text, mend=with_tasks(_expire))
+
+
+def _expire(tasks: Tasks) -> None:
+    tasks.operations.expire(counted_now(tasks.store))
 
 
 def _queue(records: Records) -> Iterator[Finding]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from terok_util import UsageError, safe_text
+from terok_util import safe_text
 
-from terok.integrations.sandbox import SandboxConfig, Verdict, answer_request, waiting_requests
+from terok.integrations.sandbox import MultiSocketSubscriber, SandboxConfig, Verdict, answer_request, waiting_requests
+from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from terok.integrations.sandbox import ClearanceRequest
     from terok.model.task import Task
-    from terok.services.tasks_base import TaskBase
 
-SPANS: Final = {"once": "once", "minutes": "10 minutes", "task": "this task", "project": "this project"}
-"""How long a verdict holds, in words."""
-_MINUTES: Final = 10
+_GATHER: Final = 0.1
+"""Seconds in which further news join the first."""
 Span = Literal["once", "minutes", "task", "project"]
 
 
@@ -27,12 +30,19 @@ class Wish(NamedTuple):
     container: str
     target: str
     program: str
+    """The name that the program that asks gives itself, "" where it was not found; a hint and no more."""
     why: str
     since: float
     times: int
     first_time: bool
     odd: str
     """A warning about the name, such as letters that look like others; "" for none."""
+    address: str = ""
+    opens: str = ""
+    """The services that an allow opens, in words."""
+    domain: str = ""
+    context: tuple[tuple[str, str], ...] = ()
+    """Facts about the container's task, each with its name."""
 
 
 class Clearances:
@@ -48,18 +58,40 @@ class Clearances:
         found = waiting_requests(self._config, task.container if task is not None else None)
         return sorted((_wish(one, owners) for one in found), key=lambda one: one.since)
 
-    def decide(self, wish: str, *, allow: bool, span: Span = "once", reason: str = "") -> str:
-        """Answer a question and return what was said, in words.
+    def decide(self, wish: str, *, allow: bool, span: Span = "once", minutes: int = 0, reason: str = "") -> str:
+        """Answer a question and return what was said, in words. `minutes` belong to the span of that name.
 
         Raises:
             TerokError: It no longer waits, or the gateway refuses the verdict.
         """
-        if span not in SPANS:
-            raise UsageError(f"unknown span {span[:20]!r}", hint=f"use one of {', '.join(SPANS)}")
-        minutes = _MINUTES if span == "minutes" else 0
-        verdict = Verdict("allow" if allow else "deny", span, minutes, safe_text(reason, limit=300))
+        raw = {"action": "allow" if allow else "deny", "scope": span, "minutes": minutes, "reason": reason}
+        verdict = Verdict.from_json(raw)
         request = answer_request(self._config, wish, verdict)
         return f"{'allowed' if allow else 'denied'} {verdict.span}: {request.target}"
+
+
+async def attend(tell: Callable[[list[Wish]], None]) -> None:
+    """Stand for the person at every container's gateway until cancelled, and tell what waits whenever that changes.
+
+    While somebody does, a destination that was refused is held for a while: the program that asks goes on as soon as
+    it is allowed. `tell` is called in the thread of this loop.
+    """
+    config = SandboxConfig.load()
+    async with MultiSocketSubscriber(config, answers=True) as subscriber:
+        while True:
+            found = await asyncio.to_thread(_waiting, config)
+            programs = {one.id: one.program for one in subscriber.waiting}
+            tell([one._replace(program=safe_text(programs.get(one.id, ""), limit=32)) for one in found])
+            await subscriber.next_event()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER):
+                    while True:
+                        await subscriber.next_event()
+
+
+def _waiting(config: SandboxConfig) -> list[Wish]:
+    with TaskBase(create=False) as tasks:
+        return Clearances(tasks, config).waiting()
 
 
 def _wish(request: ClearanceRequest, owners: dict[str, str]) -> Wish:
@@ -74,4 +106,8 @@ def _wish(request: ClearanceRequest, owners: dict[str, str]) -> Wish:
         request.count,
         request.first_time,
         "letters that look like others" if request.punycode else "",
+        safe_text(request.target.address if request.target.name else "", limit=64),
+        safe_text(request.target.services, limit=60),
+        safe_text(request.domain, limit=253),
+        tuple((safe_text(key, limit=32), safe_text(value, limit=200)) for key, value in request.dossier.items()),
     )

@@ -13,6 +13,7 @@ from terok.config import BrokenProject, list_projects
 from terok.integrations.sandbox import Sandbox, list_sandboxes
 from terok.services.at_once import Answer, at_once
 from terok.store import Lease, is_alive
+from terok.store.counting import counted_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,6 +56,8 @@ class Records:
     """When each task was last started with success."""
     hooks_run: frozenset[str] = frozenset()
     """Tasks whose hook `post_stop` has begun for their last run."""
+    counted: float = 0.0
+    """The counted time, by which the trash expires."""
 
 
 @dataclass(slots=True)
@@ -122,6 +125,7 @@ def read_records(tasks: Tasks) -> Records:
         sealed=frozenset(task for (task,) in store.rows(_SEALED)),
         began=dict(store.rows("SELECT task, max(at) FROM events WHERE kind = 'started' GROUP BY task")),
         hooks_run=frozenset(task for (task,) in store.rows(_HOOKS_RUN)),
+        counted=counted_now(store),
     )
 
 

@@ -7,7 +7,6 @@ after it was interrupted at any step, `take_back`, and `give_up`, after which it
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -16,6 +15,7 @@ from terok_util import TerokError, UsageError
 
 from terok.errors import TaskBusy, TaskError
 from terok.store import Lease, is_alive, own_lease
+from terok.store.counting import counted_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -60,7 +60,7 @@ class Operations:
             TaskBusy: Another process is at it.
         """
         inverse = {"kind": kind, **details}
-        expires = None if kind in _KEPT else time.time() + self._tasks.keep_days * DAY
+        expires = None if kind in _KEPT else counted_now(self._store) + self._tasks.keep_days * DAY
         with self._store.write() as writer:
             number = next((one.id for one in self._same(writer, inverse) if one.state == "open"), None)
             if number is None:
@@ -130,7 +130,7 @@ class Operations:
         return None
 
     def expire(self, now: float) -> float | None:
-        """Give up what was to be kept until `now`; return when the next one is due, None if there is none.
+        """Give up what was to be kept until `now` (counted time); return when the next one is due, if there is one.
 
         One that fails is said, and stays for the next time.
         """

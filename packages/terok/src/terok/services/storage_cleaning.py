@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from terok.services.images import Images, Removal
 from terok.services.marked import MARKER, read_marker, remove_marked
 from terok.services.operations import DAY
 from terok.services.storage import measure
+from terok.store.counting import counted_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,8 +44,8 @@ class Cleaning:
         self.failures: list[str] = []
 
     def found(self, now: float | None = None) -> list[Unneeded]:
-        """Return everything that is not needed; what could not be asked is in `failures`."""
-        now = time.time() if now is None else now
+        """Return everything that is not needed `now` (counted time); what could not be asked is in `failures`."""
+        now = counted_now(self._tasks.store) if now is None else now
         self.failures = []
         found = [*self._expired(now), *self._of_no_task(now)]
         try:
@@ -58,7 +58,7 @@ class Cleaning:
 
     def remove(self, wanted: Iterable[Unneeded], now: float | None = None) -> list[Unneeded]:
         """Remove what `found` has returned, and return it with why something is still there."""
-        now = time.time() if now is None else now
+        now = counted_now(self._tasks.store) if now is None else now
         wanted = [*wanted]
         done = [self._remove(one, now) for one in wanted if one.kind != "image"]
         chosen = [self._removals[one.name] for one in wanted if one.kind == "image"]

@@ -11,4 +11,5 @@ with lazy_imports(globals()):
     from terok.stub.script import Script as Script
     from terok.stub.script import Use as Use
     from terok.stub.server import Pause as Pause
+    from terok.stub.server import Refusal as Refusal
     from terok.stub.server import StubProvider as StubProvider

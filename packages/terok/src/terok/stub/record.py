@@ -29,6 +29,11 @@ class RequestRecord:
     body_bytes: int
     status: int
     user_agent: str = ""
+    began: float = 0.0
+    ended: float = 0.0
+    """When it came and when its answer was complete, in seconds since the epoch."""
+    turn: bool = False
+    """Whether the client offered its shell: the request is a step of a turn, and no errand of the client's own."""
 
 
 class Recorder:
@@ -37,6 +42,8 @@ class Recorder:
     def __init__(self) -> None:
         self._records: deque[RequestRecord] = deque(maxlen=MAX_RECORDS)
         self.total = 0
+        self.turns: list[float] = []
+        """When each step of a turn came, also those that wait for their answer."""
         self.outputs: dict[int, str] = {}
         """The output of each step's command as the client reports it, by the number of the step (from 0)."""
 

@@ -11,22 +11,27 @@ import asyncio
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from email.utils import formatdate
 from types import ModuleType
 from typing import Any, Self
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from terok.errors import BadRequestError, StubError
 from terok.stub import anthropic, gemini, openai_chat, openai_responses
 from terok.stub.invoice import Invoice
 from terok.stub.record import MAX_FIELD_CHARS, Recorder, RequestRecord, presented_credential
 from terok.stub.script import Conversation, Script, Text, next_reply
+from terok.stub.tools import choose_shell_tool
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 CLIENT_GONE = 499
 """Status recorded for a request whose client left before the answer was complete."""
+LIMITED = 429
+LOOK_SECONDS = 0.05
 PAUSE_SECONDS = 120.0
 MODEL_NAMES = ("stub", "claude-stub", "gpt-stub")
 
@@ -64,6 +69,16 @@ class Pause:
         self._resumed.set()
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer with an error status; `reset_at` (whole seconds since the epoch) is when calls are taken again."""
+
+    status: int
+    reset_at: float | None = None
+    final: bool = False
+    """Whether it asks the client not to try again by itself."""
+
+
 class StubProvider:
     """A model provider on loopback, for as long as the `async with` block runs.
 
@@ -87,6 +102,10 @@ class StubProvider:
         self.script = script
         self.seen = Recorder()
         """The requests so far."""
+        self.refusal: Refusal | None = None
+        """How steps of a turn are refused, if they are; may be changed at any time."""
+        self.thinking = 0.0
+        """Seconds that pass before the answer to a step of a turn."""
         self.invoice = Invoice()
         self._trouble, self._pace, self._calls = trouble, pace, 0
         self._host = host
@@ -94,6 +113,7 @@ class StubProvider:
         self._api_key = api_key
         self._pause = pause
         self._runner: web.AppRunner | None = None
+        self._steps = set[int]()
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
@@ -125,7 +145,7 @@ class StubProvider:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         header, presented = presented_credential(request.headers, self._api_key)
-        status, size = CLIENT_GONE, 0
+        status, size, began = CLIENT_GONE, 0, time.time()
         try:
             raw = await request.read()
             size = len(raw)
@@ -137,6 +157,8 @@ class StubProvider:
         except web.HTTPRequestEntityTooLarge:
             status = 413
             response = _json(status, _errors(request).error("request_too_large", "the body is too large"))
+        except ClientConnectionResetError:  # nobody is there to be answered
+            status, response = CLIENT_GONE, web.Response(status=CLIENT_GONE)
         finally:
             self.seen.add(
                 RequestRecord(
@@ -147,8 +169,12 @@ class StubProvider:
                     body_bytes=size,
                     status=status,
                     user_agent=request.headers.get("User-Agent", "")[:MAX_FIELD_CHARS],
+                    began=began,
+                    ended=time.time(),
+                    turn=id(request) in self._steps,
                 )
             )
+            self._steps.discard(id(request))
         return response
 
     async def _answer(self, request: web.Request, raw: bytes) -> web.StreamResponse:
@@ -176,9 +202,23 @@ class StubProvider:
             return _json(status, protocol.error("overloaded_error", "the model is busy"))
         return await self._reply(request, protocol, conversation)
 
+    async def _think(self, request: web.Request) -> None:
+        """Let the time pass that a model takes; ClientConnectionResetError once nobody waits for the answer."""
+        until = time.monotonic() + self.thinking
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, LOOK_SECONDS))
+            if request.transport is None or request.transport.is_closing():
+                raise ClientConnectionResetError
+
     async def _reply(
         self, request: web.Request, protocol: ModuleType, conversation: Conversation
     ) -> web.StreamResponse:
+        if choose_shell_tool(conversation.tools) is not None:
+            self.seen.turns.append(time.time())
+            self._steps.add(id(request))
+            await self._think(request)
+            if self.refusal is not None:
+                return _refused(protocol, self.refusal)
         reply, reply_id = next_reply(self.script, conversation), f"stub{self.seen.total:06d}"
         if self._pause is not None and conversation.tools and reply == Text(self.script.final):
             await asyncio.to_thread(self._pause.hold)
@@ -217,6 +257,13 @@ def _lookup(request: web.Request, path: str) -> web.Response:
         listed: dict[str, Any] = _errors(request).models((name[:MAX_FIELD_CHARS],))
         return _json(200, listed["data"][0])
     return _json(404, _errors(request).error("not_found_error", "no such endpoint"))
+
+
+def _refused(protocol: ModuleType, refusal: Refusal) -> web.Response:
+    kind = {401: "authentication_error", LIMITED: "rate_limit_error"}.get(refusal.status, "api_error")
+    headers = {} if refusal.reset_at is None else {"retry-after": formatdate(refusal.reset_at, usegmt=True)}
+    headers |= {"x-should-retry": "false"} if refusal.final else {}
+    return _json(refusal.status, protocol.error(kind, "the stub refuses, as it was told"), headers)
 
 
 def _unauthorized(request: web.Request) -> web.Response:

@@ -23,6 +23,7 @@ from terok.tui.background.keeper import Keeper
 from terok.tui.background.latest import Latest
 from terok.tui.background.opening import opened, tmux_window
 from terok.tui.background.output import Grown, Output
+from terok.tui.background.posts import Handed
 from terok.tui.background.versions import Versions, tried
 from terok.tui.background.works import Ended, Progress, Works
 from terok.tui.keymap import AGAIN
@@ -128,7 +129,9 @@ class TerokApp(App[list[str]], inherit_bindings=False):
     def on_posted(self, message: Posted) -> None:
         """Take a value from a thread."""
         value = message.value
-        if isinstance(value, Grown):
+        if isinstance(value, Handed):
+            value.take(value.value)
+        elif isinstance(value, Grown):
             self._grown(value)
         elif isinstance(value, Ended):
             self._ended(value)
@@ -172,11 +175,29 @@ class TerokApp(App[list[str]], inherit_bindings=False):
             self._then[work.id] = lambda ended: None if ended.error else self._say(then(ended.result))
         self.learn(Begun(tuple(tasks), words))
 
-    def read(self, words: str, job: Callable[[Callable[[str], None]], Any], then: Callable[[Any], Any]) -> None:
-        """Have something read in a thread, and pass it on; an error is shown."""
+    def read(
+        self,
+        words: str,
+        job: Callable[[Callable[[str], None]], Any],
+        then: Callable[[Any], Any],
+        *,
+        failed: Callable[[str], Any] | None = None,
+    ) -> None:
+        """Have something read in a thread, and pass it on; an error is shown, and passed on to `failed`."""
         work = self.works.start(words, job)
         self._reads.add(work.id)
-        self._then[work.id] = lambda ended: None if ended.error else then(ended.result)
+
+        def ended(end: Ended) -> None:
+            if not end.error:
+                then(end.result)
+            elif failed is not None:
+                failed(end.error)
+
+        self._then[work.id] = ended
+
+    def hand(self, take: Callable[[Any], Any]) -> Callable[[Any], None]:
+        """Return a function that passes a value on in the loop, from any thread."""
+        return lambda value: self.post(Handed(take, value))
 
     def _ended(self, ended: Ended) -> None:
         then = self._then.pop(ended.work.id, None)

@@ -19,6 +19,8 @@ OUTPUTS: Final = "outputs"
 """Screens that show an output."""
 DIFFS: Final = "diffs"
 """Screens that show changed files."""
+SECTIONS: Final = "sections"
+"""Screens with sections that can be folded."""
 
 
 class Action(NamedTuple):
@@ -39,10 +41,16 @@ class Action(NamedTuple):
 
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
-    LISTS: frozenset(("inbox", "task", "review", "compare", "race", "clearance", "output", "help")),
-    TASKS: frozenset(("inbox", "task", "review", "race")),
+    LISTS: frozenset(
+        (
+            *("inbox", "task", "review", "compare", "race", "clearance", "output", "help"),
+            *("shield", "timeline", "vault", "keys", "auth", "signin", "choice"),
+        )
+    ),
+    TASKS: frozenset(("inbox", "task", "review", "race", "timeline")),
     OUTPUTS: frozenset(("task", "output")),
     DIFFS: frozenset(("review", "compare")),
+    SECTIONS: frozenset(("shield", "vault", "keys", "auth")),
 }
 """The screens of each kind; a new screen is added to the kinds whose actions it has."""
 
@@ -102,17 +110,45 @@ ACTIONS: Final = (
     Action("previous_match", "comma", "previous match", "go to the place before with the text", OUTPUTS),
     Action("follow", "f", "follow", "stay at the end of the output, or no longer", OUTPUTS, "", 45),
     Action("raw", "b", "raw", "show the output byte for byte, or as a transcript", "task"),
-    Action(
-        "allow",
-        "a",
-        "allow",
-        "allow the destination, for as long as you say",
-        "clearance",
-        "sandbox clearance allow",
-        10,
-    ),
+    Action("fold_section", "h,left", "fold", "fold the section, or unfold it", SECTIONS),
+    Action("next_section", "right_curly_bracket", "next section", "go to the next section", SECTIONS),
+    Action("previous_section", "left_curly_bracket", "section before", "go to the section before", SECTIONS),
+    Action("choose", "enter", "choose", "take what has the cursor", "choice", "", 10),
+    Action("decide", "enter", "answer", "choose a verdict: deny first", "clearance", "sandbox clearance deny", 8),
+    Action("allow", "a", "allow", "allow it, for as long as you say", "clearance", "sandbox clearance allow", 10),
     Action("deny", "D", "deny", "deny it; the agent reads why", "clearance", "sandbox clearance deny", 12),
+    Action("shield", "s", "shield", "show what the task may reach, and what was refused", TASKS, "shield status"),
+    Action("raise_wall", "s", "up", "raise the wall: enforce the policy", "shield", "shield up", 10),
+    Action("lower_wall", "d", "down", "lower the wall; asks how far", "shield", "shield down", 12),
+    Action("quarantine", "Q", "quarantine", "end every connection, let nothing out", "shield", "shield quarantine", 14),
+    Action("open_target", "a", "allow", "open a destination while it runs", "shield", "shield allow", 16),
+    Action("close_target", "D", "deny", "close a destination and end its connections", "shield", "shield deny", 18),
+    Action("explain", "w", "why", "explain the decision about a destination", "shield", "shield why", 20),
+    Action("take_back", "X", "take back", "take the verdict with the cursor back", "shield", "shield revoke", 22),
+    Action("reset_wall", "Z", "reset", "drop the verdicts and raise the wall", "shield", "shield reset"),
+    Action("kinds", "slash", "filter", "show some kinds only, or what has a text", "timeline", "task timeline", 10),
+    Action("newest", "f", "follow", "stay at the newest entry, or no longer", "timeline", "", 12),
+    Action("sign_in", "plus", "sign in", "store a key or sign in to a provider", "vault", "auth", 10),
+    Action("keys", "K", "SSH keys", "show the SSH keys of all projects", "vault", "sandbox ssh list", 12),
+    Action("unlock", "O", "unlock", "unlock the vault for this session", "vault", "vault unlock", 14),
+    Action("lock", "L", "lock", "lock the vault", "vault", "vault lock", 16),
+    Action("budget", "B", "budget", "decide about a limit", "vault", "sandbox budget", 18),
+    Action("billing", "b", "billing", "say how the credential's use is paid for", "vault", "vault billing", 20),
+    Action("remove_credential", "X", "remove", "remove the credential", "vault", "vault remove", 22),
+    Action("revoke_tokens", "x", "revoke", "revoke the tokens of a container", "vault", "vault revoke", 24),
+    Action("passphrase", "P", "passphrase", "choose where it is kept", "vault", "vault passphrase show", 26),
+    Action("mint_key", "plus", "mint", "make a key for a project", "keys", "sandbox ssh add", 10),
+    Action("copy_key", "y", "copy", "copy the public half", "keys", "sandbox ssh pub", 12),
+    Action("link_key", "L", "link", "let another project use the key", "keys", "sandbox ssh link", 14),
+    Action("default_key", "o", "default", "offer the key first", "keys", "sandbox ssh default", 16),
+    Action("rename_key", "e", "rename", "give the key another comment", "keys", "sandbox ssh rename", 18),
+    Action("unlink_key", "x", "take away", "take the key from the project", "keys", "sandbox ssh remove", 20),
+    Action("delete_key", "X", "delete", "delete the key for good", "keys", "sandbox ssh remove", 22),
+    Action("sign_in_here", "enter", "sign in", "store a key or sign in", "auth", "auth", 10),
+    Action("write_answer", "enter", "answer", "write what the page has shown", "signin", "auth", 10),
+    Action("copy_link", "y", "copy link", "copy the address of the page", "signin", "", 12),
     Action("clearance", "C", "clearance", "show what tasks want to reach", EVERYWHERE, "sandbox clearance list"),
+    Action("vault", "S", "vault", "show credentials, tokens and budgets", EVERYWHERE, "vault status"),
     Action("new", "n", "new", "start a task", EVERYWHERE, "task run", 50),
     Action(
         "undo", "u", "undo", "take back the last thing that was deleted, archived or rejected", EVERYWHERE, "undo", 60
@@ -141,6 +177,7 @@ _SIGNS: Final = {
     "equals_sign": "=",
     "backslash": "\\",
     "slash": "/",
+    "plus": "+",
     "colon": ":",
     "dollar_sign": "$",
     "exclamation_mark": "!",

@@ -33,8 +33,18 @@ class Program(Protocol):
     ) -> None:
         """Have a job of the use cases of tasks done, shown at the tasks as `words`; `then` says what to tell of it."""
 
-    def read(self, words: str, job: Callable[[Callable[[str], None]], Any], then: Callable[[Any], Any]) -> None:
-        """Have a job done in a thread, and its result passed on in the loop; an error is shown."""
+    def read(
+        self,
+        words: str,
+        job: Callable[[Callable[[str], None]], Any],
+        then: Callable[[Any], Any],
+        *,
+        failed: Callable[[str], Any] | None = None,
+    ) -> None:
+        """Have a job done in a thread, and its result passed on in the loop; an error is shown and goes to `failed`."""
+
+    def hand(self, take: Callable[[Any], Any]) -> Callable[[Any], None]:
+        """Return a function that passes a value on to `take` in the loop, from any thread."""
 
     def open_page(self, name: str, **values: Any) -> None:
         """Open a screen of the table in `pages`."""

@@ -23,6 +23,7 @@ from terok.controller.rules import Rules, rules_from_json
 from terok.desktop.notices import Notice, notice_of
 from terok.integrations.executor import AgentRequest, AgentRoster
 from terok.model.admission import Waiting, admit
+from terok.model.counted import Moment
 from terok.model.facts import Calls
 from terok.model.task import Event, Task
 from terok.model.words import GROUPS
@@ -190,7 +191,7 @@ def archive_days(_: Host) -> Any:
         if not tasks.store.candidates():
             with tasks.store.write(at=1000.0) as writer:
                 writer.add_task(Task("k7xm2abc", "web", "calm-otter", "demo", "headless", 1.0, archived=1000.0), {})
-        due = tidy(tasks, 2000.0)
+        due = tidy(tasks, Moment("one", 1.0, 2000.0))
     assert due is not None
     return (due - 1000.0) / DAY
 
@@ -269,7 +270,7 @@ EFFECTS: dict[str, Effect] = {
     "notify.terminal": Effect(True, True, rings),
     "notify.command": Effect(["sh", "-c", "echo $TEROK_NOTIFY_STATE >$TEROK_ROOT/said"], "done\n", command_of_a_person),
     "notify.states": Effect(["done"], True, notice("done")),
-    "tui.theme": Effect("blue-orange", "#ffb000", lambda _: looks(load_settings().tui.theme)["needs"].color.name),
+    "tui.theme": Effect("blue-orange", "#fdd017", lambda _: looks(load_settings().tui.theme)["needs"].color.name),
     "tui.plain": Effect(True, "tui.plain", lambda _: tui._plain(option=False)),
     "tui.keys": Effect({"stop": "z"}, "z", lambda _: bound(load_settings().tui.keys)["stop"]),
 }

@@ -46,6 +46,8 @@ def view(*tasks: Task, **fields: object) -> View:
         (view(EXITED._replace(since=NOW + 900)), [Act("record", "a")]),  # the clock was set back
         (view(RUNS, unwanted={"a": NOW + 900}), [Act("stop", "a")]),
         (view(EXITED._replace(desired="stopped")), [Act("record", "a")]),
+        (view(EXITED._replace(process="gone", word="failed")), [Act("record", "a")]),
+        (view(task(process="gone")), []),
         (view(EXITED, busy={"a"}), []),
         (view(EXITED, not_before={Act("record", "a"): NOW + 1}), []),
         (view(OVER), []),
@@ -157,7 +159,7 @@ ASKED = Question(at=NOW - 9, id="c1", state="open", since=NOW - 30, target=Insid
         ((Question(at=NOW, id="c1", state="allow", since=NOW - 30, target=Inside("x")),), "waiting"),
         ((Life(at=NOW, state="ended", exit_code=0),), "done"),
         ((Life(at=NOW, state="ended", exit_code=1),), "failed"),
-        ((Life(at=NOW, state="missing"),), "unknown"),
+        ((Life(at=NOW, state="missing"),), "failed"),
         ((Life(at=NOW, state="unknown"),), "unknown"),
         ((Life(at=NOW, state="unsupervised"),), "unknown"),
     ],

@@ -50,6 +50,9 @@ ASKED = Clearance(NOW - 3, "gateway", NOW - 30, ("c1",), ("files.example.org:443
 SPENT = Spent(NOW - 3, "broker", "usd", 2.0, 2.0, 1)
 PUSHED = Pushed(NOW - 3, "gate", "terok/a3", "abc", 2)
 NONE = Claims()
+PERMITTED = with_claim(Claims(), Claim(NOW - 40, "permission", "ls", "ls"))
+BEGAN = with_claim(Claims(), Claim(NOW - 70, "turn_began"))
+LEFT = replace(RUNS, calls=calls(status=0, left=True, ended_at=NOW - 3))
 
 
 def cases() -> list[object]:
@@ -65,6 +68,8 @@ def cases() -> list[object]:
             QUESTION,
             "working",
         ),
+        "a permission, then nothing is asked": (RUNS, with_claim(PERMITTED, Claim(NOW - 1, "idle")), "waiting"),
+        "a permission, then another prompt": (RUNS, with_claim(PERMITTED, Claim(NOW - 1, "turn_began")), "working"),
         "a question of an ended run": (replace(RUNS, process=EXITED), QUESTION, "done"),
         "a question of an earlier run": (replace(RUNS, started=NOW - 30), QUESTION, "waiting"),
         "a request": (replace(RUNS, clearance=ASKED), NONE, "clearance"),
@@ -102,6 +107,20 @@ def cases() -> list[object]:
         "a launch": (replace(RUNS, process=None, launch=Launch(NOW - 9, "terok", "builds")), NONE, "working"),
         "a turn ended": (RUNS, TURN_ENDED, "waiting"),
         "a prompt": (RUNS, with_claim(TURN_ENDED, Claim(NOW - 1, "phase", "", "planning")), "working"),
+        "a turn that began": (RUNS, with_claim(TURN_ENDED, Claim(NOW - 1, "turn_began")), "working"),
+        "a turn broken off in a call": (LEFT, BEGAN, "waiting"),
+        "a turn that let go of a call just now": (
+            replace(LEFT, calls=calls(status=0, left=True, ended_at=NOW - 2)),
+            BEGAN,
+            "working",
+        ),
+        "a call let go and made again": (
+            replace(LEFT, calls=calls(open=1, left=True, begun_at=NOW - 1, ended_at=NOW - 3)),
+            BEGAN,
+            "working",
+        ),
+        "a call let go, and at work since": (LEFT, with_claim(BEGAN, Claim(NOW - 1, "answered", "ls")), "working"),
+        "a tool told of after its turn": (RUNS, with_claim(TURN_ENDED, Claim(NOW - 1, "answered", "ls")), "waiting"),
         "no hooks, between calls": (replace(RUNS, calls=calls(ended_at=NOW - 9, status=200)), NONE, "working"),
         "no hooks, quiet": (replace(RUNS, calls=calls(ended_at=NOW - 10, status=200)), NONE, "waiting"),
         "a call for a title behind the turn": (
@@ -123,7 +142,18 @@ def cases() -> list[object]:
             "failed",
         ),
         "recorded, and removed by hand": (replace(FAILED, process=GONE), NONE, "failed"),
-        "removed by hand": (replace(RUNS, process=GONE), NONE, "unknown"),
+        "removed by hand": (replace(RUNS, process=GONE), NONE, "failed"),
+        "removed by hand, recorded": (
+            replace(RUNS, process=GONE, ended=Ended(NOW - 5, "terok", None)),
+            NONE,
+            "failed",
+        ),
+        "removed after it was to stop": (
+            replace(RUNS, process=GONE, wanted=Wanted(NOW - 9, "terok", "stopped")),
+            NONE,
+            "stopped",
+        ),
+        "not there yet": (replace(RUNS, process=GONE, launch=Launch(NOW - 9, "terok", "builds")), NONE, "unknown"),
         "started by hand": (replace(FAILED, process=replace(UP, at=NOW - 1)), NONE, "unknown"),
         "no answer": (replace(RUNS, silence=silence), NONE, "unknown"),
         "no answer about a call": (replace(RUNS, silence=silence, calls=calls(open=1)), NONE, "working"),
@@ -212,7 +242,16 @@ FACTS = st.builds(
     st.none() | st.builds(Launch, TIMES, SOURCE, st.text(max_size=3)),
     st.none()
     | st.builds(
-        Calls, TIMES, SOURCE, COUNTS, TIMES, TIMES, st.sampled_from([0, 200, 401, 429]), SOURCE, st.none() | TIMES
+        Calls,
+        TIMES,
+        SOURCE,
+        COUNTS,
+        TIMES,
+        TIMES,
+        st.sampled_from([0, 200, 401, 429]),
+        SOURCE,
+        st.none() | TIMES,
+        st.booleans(),
     ),
     st.none() | st.builds(Cpu, TIMES, SOURCE),
     st.none() | st.builds(Clearance, TIMES, SOURCE, TIMES, st.lists(SOURCE, max_size=2).map(tuple)),

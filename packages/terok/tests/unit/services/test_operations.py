@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from terok.errors import TaskError, UnknownTask
+from terok.model.counted import SETTLES, Moment
 from terok.model.task import Task
 from terok.services import Tasks
+from terok.services.operations import DAY
+from terok.services.retention import tidy
+from terok.store import counting
 from terok_util import UsageError
 
 from .conftest import PlainEngine
@@ -88,6 +93,25 @@ def test_the_trash_expires(root: Path, tasks: Tasks, engine: PlainEngine) -> Non
     with pytest.raises(TaskError):
         tasks.operations.undo()
     assert tasks.directory(kept).exists()
+
+
+def test_a_clock_that_is_set_forward_ends_nothing_early(tasks: Tasks) -> None:
+    start = Moment("first", 100.0, time.time())
+    tidy(tasks, start)
+    with mock.patch.object(counting, "this_moment", lambda: start):
+        task, old = finished(tasks), finished(tasks)
+        tasks.delete(task)
+        tasks.archive(old)
+    year = 400 * DAY
+    due = tidy(tasks, Moment("first", 100.0 + DAY, start.clock + DAY + year))
+    assert tasks.trash(task).exists() and tasks.store.task(old.id).trashed is None
+    assert due == pytest.approx(start.clock + year + 14 * DAY), "by the clock as it is now"
+    tidy(tasks, Moment("second", 50.0, start.clock + 2 * year))
+    assert tasks.trash(task).exists(), "nothing is known yet of the time in which the machine was off"
+    tidy(tasks, Moment("second", 50.0 + SETTLES, start.clock + year + 15 * DAY))
+    assert tasks.trash(task).exists(), "it has been set since, and is believed later"
+    tidy(tasks, Moment("second", 50.0 + 2 * SETTLES, start.clock + year + 15 * DAY + SETTLES))
+    assert (tasks.trash(task).exists(), tasks.store.task(old.id).trashed) == (False, None)
 
 
 def test_archive_and_restore(tasks: Tasks, engine: PlainEngine) -> None:

@@ -15,7 +15,7 @@ import pytest
 from outputs import document
 from shapes import problem
 from terok.cli import main
-from terok.model.facts import Process
+from terok.model.facts import Process, Spent
 from terok.model.state import UNWATCHED
 from terok.services import Tasks
 from terok.store import Store
@@ -119,6 +119,15 @@ def test_waiting_for_a_state(tasks: Tasks, typed: Callable[..., str], as_json: C
     typed("task", "wait", working.id, "--until", "working")
     typed("task", "wait", done.id, working.id, "--timeout", "0", code=124)
     assert "there is no state" in typed("task", "wait", done.id, "--until", "ready", code=2)
+
+
+def test_who_waits_is_told_that_a_task_waits_for_a_person(tasks: Tasks, typed: Callable[..., str]) -> None:
+    task, other = run(tasks), run(tasks)
+    with tasks.store.write() as writer:
+        writer.observe(task.id, spent=Spent(writer.at, "broker", "usd", 2.0, 2.0, 1))
+    said = typed("task", "wait", task.id, other.id, "--timeout", "0", "--json", code=124)
+    assert "note: " in said and "waits for you: budget: 2 of 2 usd used, 1 calls held" in said
+    assert said.count("waits for you") == 1
 
 
 def test_who_waits_sleeps_until_the_database_changes(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -8,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from terok.errors import StubError
-from terok.stub import Script, StubProvider
+from terok.stub import Refusal, Script, StubProvider
 from terok.stub.server import MAX_BODY_BYTES
 
 KEY = "the-real-key"
@@ -42,6 +43,36 @@ async def test_a_turn_of_tool_use_over_http(provider: StubProvider, client: aioh
     assert provider.seen.outputs == {0: "README"}
     assert provider.seen.authenticated() == 2
     assert provider.seen.records[0].body_bytes == len(json.dumps(ASK))
+
+
+async def test_steps_of_a_turn_are_refused_as_told_and_errands_answered(
+    provider: StubProvider, client: aiohttp.ClientSession
+) -> None:
+    provider.refusal = Refusal(429, 1_800_000_000.0, final=True)
+    async with client.post("/v1/messages", json=ASK) as response:
+        assert response.status == 429
+        assert response.headers["retry-after"] == "Fri, 15 Jan 2027 08:00:00 GMT"
+        assert response.headers["x-should-retry"] == "false"
+    async with client.post("/v1/messages", json={**ASK, "tools": []}) as response:
+        assert response.status == 200
+    assert [(one.turn, one.status) for one in provider.seen.records] == [(True, 429), (False, 200)]
+    assert len(provider.seen.turns) == 1
+
+
+async def test_what_takes_time_ends_when_nobody_waits_any_more(
+    provider: StubProvider, client: aiohttp.ClientSession
+) -> None:
+    provider.thinking = 600.0
+    asking = asyncio.create_task(client.post("/v1/messages", json=ASK))
+    while not provider.seen.turns:
+        await asyncio.sleep(0)
+    asking.cancel()
+    async with asyncio.timeout(30):
+        while not provider.seen.records:
+            await asyncio.sleep(0.01)
+    (record,) = provider.seen.records
+    assert (record.status, record.turn) == (499, True)
+    assert record.began <= provider.seen.turns[0] <= record.ended
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses", "/v1/chat/completions", "/v1/models"])

@@ -93,7 +93,8 @@ def run(name: str, ident: str) -> int:
     if entry is None:
         print(f"terok-adapter: this image has no program for {name}", file=sys.stderr)
         return 127
-    env = {**os.environ, **(equipment(name) or {}).get("env", {}), **entry["env"], MARK: ident}
+    given = {**os.environ, **(equipment(name) or {}).get("env", {}), **entry["env"], MARK: ident}
+    env = {key: value for key, value in given.items() if value is not None}
     env["PATH"] = f"{HOME}.local/bin:{env.get('PATH', os.defpath)}"  # what terok-update has put there comes first
     with contextlib.suppress(OSError):
         os.mkdir(EMPTY, 0o700)

@@ -9,31 +9,20 @@ from terok_util.commands.output import show
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
-from terok_sandbox.vault.passphrase.tiers import tiers
+from terok_sandbox.vault.passphrase.kept import PassphraseKept
+from terok_sandbox.vault.passphrase.record import TierName, update_record
 
 
 def show_tiers(*, as_json: bool = False) -> None:
     """Show the tiers of this machine and which one is used; never the passphrase."""
-    cfg = SandboxConfig.load()
-    record = read_record(cfg)
-    offered = {tier.name: tier.available() for tier in tiers(cfg)}
-    document = {
-        "tier": record.tier,
-        "acknowledged": record.acknowledged,
-        "locked": record.locked,
-        "rekeying": record.rekeying,
-        "session": cfg.vault_session_file.exists(),
-        "command": bool(cfg.credentials_passphrase_command),
-        "available": offered,
-    }
+    kept = PassphraseKept.look(SandboxConfig.load())
     lines = [
-        f"tier          {record.tier}{' (suspended by vault lock)' if record.locked else ''}",
-        f"recovery key  {'written down' if record.acknowledged else 'not acknowledged'}",
-        f"session       {'unlocked' if document['session'] else 'no session file'}",
-        *(f"{name:13} {'available' if there else 'not on this machine'}" for name, there in offered.items()),
+        f"tier          {kept.tier}{' (suspended by vault lock)' if kept.locked else ''}",
+        f"recovery key  {'written down' if kept.acknowledged else 'not acknowledged'}",
+        f"session       {'unlocked' if kept.session else 'no session file'}",
+        *(f"{name:13} {'available' if there else 'not on this machine'}" for name, there in kept.available.items()),
     ]
-    show(document, as_json, lines)
+    show(kept, as_json, lines)
 
 
 def reveal(*, allow_redirect: bool = False) -> None:

@@ -13,10 +13,10 @@ from terok_sandbox.vault.errors import BadCredential, VaultError
 from terok_sandbox.vault.ssh.agent_protocol import public_line
 from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.unlock import open_vault, provision_session, say
+from terok_sandbox.vault.unlock import open_vault, say
 
 if TYPE_CHECKING:
-    from terok_sandbox.vault.ssh.keys import KeyPair, KeyType
+    from terok_sandbox.vault.ssh.keys import KeyType
 
 MAX_KEY_FILE = 64 * 1024
 _LIST = "`terok-sandbox ssh list` shows the keys"
@@ -31,8 +31,7 @@ def list_keys(*, scope: str | None = None, as_json: bool = False) -> None:
 
 def _row(key: KeyRow) -> dict[str, object]:
     names = {"id": key.key_id, "scope": key.scope, "default": key.is_default, "type": key.key_type}
-    public = public_line(key.public_blob, key.comment)
-    more = {"comment": key.comment, "created": key.created_at, "public": public}
+    more = {"comment": key.comment, "created": key.created_at, "public": key.public}
     return {**names, "fingerprint": key.fingerprint, **more}
 
 
@@ -43,9 +42,10 @@ def _line(key: KeyRow) -> str:
 
 def add(*, scope: str, key_type: KeyType = "ed25519", comment: str | None = None) -> None:
     """Mint a key in the vault for a scope and print its public half."""
+    from terok_sandbox.vault.ssh.keeping import keep_key
     from terok_sandbox.vault.ssh.keys import mint
 
-    _keep(scope, mint(key_type), comment)
+    say(keep_key(SandboxConfig.load(), scope, mint(key_type), comment, interactive=True))
 
 
 def import_key(*, scope: str, private_key: str, comment: str | None = None) -> None:
@@ -56,9 +56,10 @@ def import_key(*, scope: str, private_key: str, comment: str | None = None) -> N
             data = file.read(MAX_KEY_FILE)
     except OSError as error:
         raise VaultError(f"{path}: cannot be read: {error.strerror}") from error
+    from terok_sandbox.vault.ssh.keeping import keep_key
     from terok_sandbox.vault.ssh.keys import import_private
 
-    _keep(scope, import_private(data), comment)
+    say(keep_key(SandboxConfig.load(), scope, import_private(data), comment, interactive=True))
 
 
 def export(*, scope: str, out_dir: str, key_id: int | None = None) -> None:
@@ -89,7 +90,7 @@ def pub(*, scope: str, key_id: int | None = None) -> None:
     """Print the public half of a scope's default key, or of another."""
     with _vault() as database:
         key = _one(SSHManager(database), scope, key_id)
-    say(public_line(key.public_blob, key.comment))
+    say(key.public)
 
 
 def default(*, scope: str, key_id: int) -> None:
@@ -131,19 +132,6 @@ def remove(*, scope: str | None = None, fingerprint: str | None = None, yes: boo
         if fingerprint is None or not keys.delete(fingerprint):
             raise BadCredential(f"there is no key {fingerprint}", hint=_LIST)
     say(f"deleted {fingerprint}")
-
-
-def _keep(scope: str, pair: KeyPair, comment: str | None) -> None:
-    from terok_sandbox.vault.ssh.keys import checked_comment
-
-    cfg = SandboxConfig.load()
-    provision_session(cfg, interactive=True)
-    with _vault() as database, database.transaction():
-        keys = SSHManager(database)
-        text = checked_comment(comment or f"{scope}-{len(keys.of_scope(scope)) + 1}")
-        key_id = keys.add(pair.key_type, pair.private_der, pair.public_blob, text, pair.fingerprint)
-        keys.assign(scope, key_id)
-    say(public_line(pair.public_blob, text))
 
 
 def _one(keys: SSHManager, scope: str, key_id: int | None) -> KeyRow:

@@ -7,6 +7,7 @@ from typing import Any
 
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 from terok_sandbox.vault.errors import BadCredential
+from terok_sandbox.vault.ssh.agent_protocol import public_line
 from terok_sandbox.vault.store import CredentialDB, now_text
 
 _COLUMNS = "k.id, k.key_type, k.public_blob, k.comment, k.fingerprint, k.created_at"
@@ -24,6 +25,11 @@ class KeyRow:
     created_at: str
     scope: str = ""
     is_default: bool = False
+
+    @property
+    def public(self) -> str:
+        """The public half as a line for authorized_keys and a forge's key form."""
+        return public_line(self.public_blob, self.comment)
 
 
 class SSHManager:

@@ -147,10 +147,12 @@ class Observation:
                 self._body = None
         return self._release() if last else None
 
-    @property
-    def unsettled(self) -> bool:
-        """Whether the provider has a request whose answer is not over, and which will say what it used."""
-        return bool(self._opened) and self._status != 101 and not self._opened[0].asked.background
+    def leave(self) -> bool:
+        """Tell that nobody waits for the answer; return whether one is on its way that will say what it used."""
+        if not self._opened or self._status == 101 or self._opened[0].asked.background:
+            return False
+        self._meter.facts.left(self._opened[0].number)
+        return True
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the answer's head."""

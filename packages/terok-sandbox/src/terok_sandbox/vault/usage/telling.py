@@ -52,6 +52,8 @@ class Telling:
         self.requests = self._tokens = self._bytes = self._cost = self._plan = 0
         self._known = True
         self._began: dict[int, tuple[str, float]] = {}
+        self._unheard = set[int]()
+        """Calls whose client has left."""
         self._providers: dict[str, tuple[ProviderState, int, str, float | None]] = {}
 
     def begun(self, number: int, provider: str) -> None:
@@ -61,10 +63,24 @@ class Telling:
         self._budget.begin()
         self._tell(ModelCall(at=now, id=f"{self._run}-{number}", state="begun", provider=provider, began=now))
 
+    def left(self, number: int) -> None:
+        """Tell that nobody waits for a model call any more; how it ends is of interest to the meter alone."""
+        provider, began = self._began[number]
+        self._unheard.add(number)
+        self._tell_end(number, provider, began, 0, "client_left", None)
+
     def ended(self, number: int, status: int, outcome: str, limit: LimitAnswer | None = None) -> None:
         """Tell that a model call is over, however it ended."""
         provider, began = self._began.pop(number, ("", 0.0))
         self._budget.end()
+        if number in self._unheard:
+            self._unheard.remove(number)
+        else:
+            self._tell_end(number, provider, began, status, outcome, limit)
+
+    def _tell_end(
+        self, number: int, provider: str, began: float, status: int, outcome: str, limit: LimitAnswer | None
+    ) -> None:
         now = self._clock()
         reset_at = None if limit is None else limit.reset_at(now)
         self._tell(

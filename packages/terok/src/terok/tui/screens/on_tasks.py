@@ -205,7 +205,13 @@ class OnTasks(Page):
 
     def do_timeline(self) -> None:
         """Show what has happened to the task."""
-        self._verb("task", "timeline")
+        if task := self.only():
+            self.terok.open_page("timeline", task=task.id)
+
+    def do_shield(self) -> None:
+        """Show what the task's container may reach, and what was refused."""
+        if task := self.only():
+            self.terok.open_page("shield", task=task.id)
 
 
 def _fresh(verb: Callable[[Any, Task], Any], task_id: str, service: Any) -> Any:

@@ -7,7 +7,7 @@ changed, and has a method `do_<action>` for each of its actions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -26,6 +26,7 @@ from terok.tui.widgets.lines import Bar
 if TYPE_CHECKING:
     from terok.model.task import Task
     from terok.tui.program import Program
+    from terok.tui.views.choice import Option
     from terok.tui.views.world import World
 
 
@@ -130,6 +131,17 @@ class Page(Screen[None], inherit_bindings=False):
         """Ask whether something is to be done: Enter does it, Esc does not."""
         self.ask(f"{words}? enter does it, esc does not", lambda _: then())
 
+    def choose(
+        self,
+        words: str,
+        options: Sequence[Option],
+        then: Callable[[str], Any],
+        *,
+        about: Callable[[int], list[Line]] | None = None,
+    ) -> None:
+        """Let one of several things be chosen; the cursor is on the first. Esc chooses nothing."""
+        self.terok.open_page("choice", words=words, options=options, then=then, about=about)
+
     def on_bar_clicked(self, event: Bar.Clicked) -> None:
         """Do what was clicked in the footer."""
         if event.bar.id == "foot":
@@ -212,6 +224,10 @@ class Page(Screen[None], inherit_bindings=False):
     def do_clearance(self) -> None:
         """Show what tasks want to reach and were refused."""
         self.terok.open_page("clearance")
+
+    def do_vault(self) -> None:
+        """Show credentials, tokens and budgets."""
+        self.terok.open_page("vault")
 
     def do_operations(self) -> None:
         """Show what can be taken back."""

@@ -44,10 +44,10 @@ class Remark(NamedTuple):
 
 def remarks(look: Look) -> dict[str, tuple[Remark, ...]]:
     """Return everything that is said about a branch; comments that are settled are left out."""
-    shown = {file.path for file in look.changes.files}
     found: dict[str, list[Remark]] = defaultdict(list)
     for one in (*_findings(look), *_comments(look.comments, since=look.since is not None)):
-        found[one.path if one.path in shown else ""].append(one)
+        file = look.changes.file(one.path)  # which may have had this path before it was renamed
+        found[file.path if file is not None else ""].append(one)
     return {path: tuple(rows) for path, rows in found.items()}
 
 

@@ -18,6 +18,7 @@ class Question(NamedTuple):
     """A question: the words before the line, what it holds at first, and who takes the answer.
 
     `changed` takes every text on the way. `other` is what Alt+Enter does instead, in words for the placeholder.
+    The letters of a `secret` are not shown, and it is forgotten when the line is closed.
     """
 
     words: str
@@ -27,6 +28,7 @@ class Question(NamedTuple):
     other: Answer | None = None
     cancelled: Callable[[], Any] | None = None
     hint: str = ""
+    secret: bool = False
 
 
 NOTHING: Final = Question("", lambda text: None)
@@ -56,7 +58,7 @@ class Ask(Horizontal):
     def compose(self) -> ComposeResult:
         """Make the two parts of the line."""
         yield Static(Content(""))
-        yield Input()
+        yield Input(select_on_focus=False)  # what is proposed is gone on with, not replaced
 
     def on_mount(self) -> None:
         """Keep the cursor from blinking: that would wake the program twice a second."""
@@ -69,6 +71,7 @@ class Ask(Horizontal):
         self.question = question
         self.query_one(Static).update(Content(f"{question.words} "))
         line = self.query_one(Input)
+        line.password = question.secret
         line.value = question.text
         line.cursor_position = len(question.text)
         line.placeholder = question.hint
@@ -101,7 +104,11 @@ class Ask(Horizontal):
         self._close(lambda text: cancelled() if cancelled is not None else None)
 
     def _close(self, then: Answer) -> None:
-        text = self.query_one(Input).value
+        line = self.query_one(Input)
+        text = line.value
+        if self.question.secret:
+            with line.prevent(Input.Changed):
+                line.value = ""
         self.question = NOTHING
         self.display = False
         self._after()

@@ -66,7 +66,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         top = self.scroll_offset.y
         for y in range(self.scrollable_content_region.height):
             if before.get(top + y) != self._made(top + y):
-                self.refresh(Region(0, y + self.gutter.top, self.region.width, 1))
+                self.refresh(Region(0, y, self.region.width, 1))  # counted from the content, below a border
 
     def _made(self, number: int) -> tuple[Line, bool]:
         """Return the line of a number, made once for each `show` and width."""
