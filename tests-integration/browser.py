@@ -45,6 +45,11 @@ class Browser:
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        answer = self._answer(method, **parameters)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def _answer(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         asked = {"id": number, "method": method, "params": parameters}
         if session := getattr(self, "_session", ""):
@@ -53,8 +58,7 @@ class Browser:
         while True:
             answer = json.loads(self._message())
             if answer.get("id") == number:
-                assert "error" not in answer, answer
-                return answer["result"]
+                return answer
 
     def _message(self) -> bytes:
         while b"\0" not in self._left:
@@ -68,8 +72,17 @@ class Browser:
         self._ask("Page.navigate", url=address)
 
     def js(self, expression: str) -> Any:
-        answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        return answer["result"].get("value")
+        """Return what an expression is; None while one page gives way to the next."""
+        answer = self._answer("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        return answer.get("result", {}).get("result", {}).get("value")
+
+    def reload(self) -> None:
+        self.js("window.before = true")
+        self._ask("Page.reload")
+        deadline = time.monotonic() + PATIENCE
+        while self.js("window.before === undefined") is not True:
+            assert time.monotonic() < deadline, "the page stays"
+            time.sleep(0.05)
 
     def text(self) -> str:
         """Return what a person reads on the page, line by line."""

@@ -65,11 +65,12 @@ def test_a_task_is_started_and_seen_done_in_a_browser(
     page.until("[bash] echo 'A line by the agent.'")
     page.keys("t")
     page.until("it does not run; R starts it")
-    page.js("location.reload()")
+    page.reload()
     page.until("[bash] echo 'A line by the agent.'")
     page.keys("q")
     page.until("terok was left.")
     page.keys("Enter")
+    page.until("terok was left.", gone=True)
     page.until("from-a-page")
 
 
