@@ -160,6 +160,7 @@ def churning(ids: list[str]) -> Iterator[None]:
 
 def reviews(environment: dict[str, str], task: str) -> list[float]:
     """Return the seconds from the key to the files of a review, for one look after the other."""
+    unfold()  # not with the filter that was there before
     screen, times = Screen(environment), []
     try:
         screen.until(b"name-")
