@@ -37,8 +37,7 @@ def of_project(project: str, selection: str | None, as_json: bool) -> int:
     if selection is not None:
         from terok.services.projects import Projects  # and with it what checks a file, which a look does not need
 
-        roster.select(selection)
-        Projects().change(project, "image.agents", selection)
+        Projects().choose_agents(project, selection)
     chosen = load_project(project)
     names = [one.name for one in roster.select(chosen.image.agents)]
     document = {"selection": chosen.image.agents, "agents": names, "default": chosen.agent.name}

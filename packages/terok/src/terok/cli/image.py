@@ -9,22 +9,13 @@ from terok_util import Progress, UsageError, show, table
 
 from terok.cli.project_changes import build as build_project
 from terok.integrations.executor import ImageSettings
+from terok.model.shown import size
 from terok.services.images import Images
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from terok.integrations.executor import StoredImage
-
-_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-
-
-def size(number: int) -> str:
-    """Return bytes as a person reads them."""
-    for factor, unit in _UNITS:
-        if number >= factor:
-            return f"{number / factor:.1f} {unit}"
-    return f"{number} B"
 
 
 def list_all(as_json: bool) -> int:

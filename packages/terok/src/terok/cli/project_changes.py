@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from terok_util import ConfigError, Progress, UsageError, may_ask, read_file, safe_text, show, yaml
+from terok_util import Progress, UsageError, may_ask, read_file, safe_text, show, yaml
 
 from terok.cli.editor import open_editor
-from terok.config.edit import read_value
+from terok.config.edit import change_typed
 from terok.services.projects import Projects
 
 MAX_ANSWERS = 256 * 1024
@@ -17,6 +17,7 @@ MAX_ANSWERS = 256 * 1024
 
 def wizard(answers: str | None, as_json: bool) -> int:
     """Make a project of answers, those of a file or of the person at the terminal."""
+    from terok.services.suggestions import suggestions
     from terok.services.wizard import NAME, ask, read_answers, settings
 
     projects = Projects()
@@ -28,7 +29,7 @@ def wizard(answers: str | None, as_json: bool) -> int:
     else:
         if not (may_ask() and sys.stderr.isatty()):
             raise UsageError("the wizard needs a terminal", hint="or `terok project wizard --answers FILE`")
-        suggested = _suggestions(projects)
+        suggested = suggestions(Path.cwd())
         given = ask(suggested, _asked)
         name, data = given[NAME], settings(given, suggested)
     file = projects.create(name, data)
@@ -48,23 +49,6 @@ def _content(name: str) -> bytes:
     except OSError as error:
         hint = "see docs/guides/projects.md for an example"
         raise UsageError(f"{name} cannot be read: {error.strerror}", hint=hint) from error
-
-
-def _suggestions(projects: Projects) -> Any:
-    from terok.config.explanation import settings_of
-    from terok.integrations.executor import AgentRoster
-    from terok.services.wizard import Suggestions
-
-    usual = settings_of()
-    here = Path.cwd()
-    return Suggestions(
-        repository=str(here) if (here / ".git").exists() else "",
-        agents=tuple(AgentRoster.load().agents),
-        agent=usual["agent.name"].value,
-        base_image=usual["image.base_image"].value,
-        security_class=usual["gate.security_class"].value,
-        taken=frozenset(one.name for one in projects.all()),
-    )
 
 
 def _asked(question: Any) -> str:
@@ -113,21 +97,10 @@ def edit(project: str, key: str | None, value: str | None, unset: bool) -> int:
 
 
 def edited(key: str, value: str | None, unset: bool, change: Any, file: str) -> int:
-    """Change one key by `change`, and say what happened; a value that is text is tried as text too."""
+    """Change one key by `change`, and say what happened."""
     if (value is None) == (not unset):
         raise UsageError(f"a value for {key} is needed, or --unset", hint=f"see `terok config explain {key}`")
-    wanted = None if value is None else read_value(value)
-    if value is not None and wanted is None:
-        raise UsageError("an empty value", hint="take the key out with --unset")
-    try:
-        changed = change(wanted)
-    except ConfigError as error:
-        if isinstance(wanted, str) or value is None:
-            raise
-        try:
-            changed = change(value)  # a name that looks like a number
-        except ConfigError:
-            raise error from None
+    changed = change_typed(value, change)
     show({"file": file, "changed": changed}, False, f"{file} was changed" if changed else "nothing to change")
     return 0
 

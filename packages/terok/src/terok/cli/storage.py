@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import show, table
 
-from terok.cli.image import size
+from terok.model.shown import size
 from terok.services import Tasks
 from terok.services.storage import Held, Storage
 from terok.services.storage_cleaning import Cleaning
@@ -52,16 +52,12 @@ def clean(yes: bool, as_json: bool) -> int:
 
 def _lines(held: Held, *, everything: bool) -> Iterator[str]:
     if everything:
-        rows = ((one.kind, one.name, _size(one.bytes, one.whole), one.note) for one in held.places)
+        rows = ((one.kind, one.name, size(one.bytes, whole=one.whole), one.note) for one in held.places)
         yield from table(("KIND", "NAME", "SIZE", ""), rows)
     else:
-        kinds = ((kind, number, _size(total, whole)) for kind, number, total, whole in held.kinds())
+        kinds = ((kind, number, size(total, whole=whole)) for kind, number, total, whole in held.kinds())
         yield from table(("KIND", "NUMBER", "SIZE"), kinds)
     room = "unknown" if held.free is None else size(held.free)
     yield f"free: {room}; below {size(held.floor)} no task starts{' — that is so now' if held.low else ''}"
     yield f"deleted tasks can be brought back for {held.trash_days} days; `terok storage clean` lists what can go"
     yield from (f"FAILED  {failure}" for failure in held.failures)
-
-
-def _size(number: int, whole: bool) -> str:
-    return size(number) if whole else f"at least {size(number)}"

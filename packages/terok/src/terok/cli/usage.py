@@ -11,6 +11,7 @@ from terok_util import safe_text, show
 
 from terok.cli.width import columns
 from terok.model.bars import LONGEST, SHORTEST, bar, fitting, percent
+from terok.model.money import share_of
 from terok.services.usage import Usage
 from terok.store import Store
 
@@ -59,7 +60,7 @@ def _lines(spending: Spending) -> Iterator[str]:
         return
     width = columns() if sys.stdout.isatty() else None
     everything = spending.total
-    shares = ["", *(_share(one, everything) for one in spending.rows), ""]
+    shares = ["", *(share_of(one, everything) for one in spending.rows), ""]
     rows = [_cells(one, share) for one, share in zip((*spending.rows, everything), shares[1:], strict=True)]
     lines, room = fitting((spending.by.upper(), *_TITLES), rows, width, _DROP)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -79,15 +80,6 @@ def _lines(spending: Spending) -> Iterator[str]:
 def _cells(one: Sum, share: float | str) -> list[str]:
     counts = [f"{number:,}" for number in (one.requests, one.input, one.output, one.cached)]
     return [one.name, *counts, one.cost, share if isinstance(share, str) else percent(share).rjust(_PERCENT)]
-
-
-def _share(one: Sum, everything: Sum) -> float | str:
-    """Return the part of the known cost, or of the tokens where no cost is known at all, or what a plan pays for."""
-    if one.plan_requests and not one.at_least_usd:
-        return f"{percent(one.plan_tokens / max(1, everything.tokens))} of tokens"
-    if everything.at_least_usd:
-        return one.at_least_usd / everything.at_least_usd if one.at_least_usd or one.cost_usd is not None else ""
-    return one.tokens / everything.tokens if everything.tokens else ""
 
 
 def _plain() -> bool:

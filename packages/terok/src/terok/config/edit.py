@@ -14,6 +14,7 @@ from typing import Any
 from terok_util import (
     ConfigError,
     FileLock,
+    UsageError,
     atomic_write,
     ensure_dir,
     namespace_state_dir,
@@ -90,6 +91,29 @@ def read_value(text: str) -> Any:
         return yaml.plain(yaml.load(text))
     except yaml.YAMLError:
         return text
+
+
+def change_typed(text: str | None, change: Callable[[Any], bool]) -> bool:
+    """Call `change` with the value that a person has typed, None to take the key out; returns what it does.
+
+    Text that YAML reads as something else, such as a name that looks like a number, is tried as text too.
+
+    Raises:
+        UsageError: The text is empty.
+        ConfigError: The key or the value is wrong.
+    """
+    wanted = None if text is None else read_value(text)
+    if text is not None and wanted is None:
+        raise UsageError("an empty value", hint="take the key out with --unset")
+    try:
+        return change(wanted)
+    except ConfigError as error:
+        if text is None or isinstance(wanted, str):
+            raise
+        try:
+            return change(text)
+        except ConfigError:
+            raise error from None
 
 
 def _put(data: dict[str, Any], key: Sequence[str], value: Any, name: str) -> bool:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from terok_util import LeanTuple, lean_dataclass
 
+from terok.model.bars import percent
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
@@ -117,6 +119,15 @@ def total(rows: Iterable[Used]) -> Sum:
     """Return all together; a price that is not known makes the whole unknown."""
     found = summarize(row._replace(name="total") for row in rows)
     return found[0] if found else Sum("total")
+
+
+def share_of(one: Sum, everything: Sum) -> float | str:
+    """Return the part of the known cost, or of the tokens where no cost is known at all, or what a plan pays for."""
+    if one.plan_requests and not one.at_least_usd:
+        return f"{percent(one.plan_tokens / max(1, everything.tokens))} of tokens"
+    if everything.at_least_usd:
+        return one.at_least_usd / everything.at_least_usd if one.at_least_usd or one.cost_usd is not None else ""
+    return one.tokens / everything.tokens if everything.tokens else ""
 
 
 def amount(limit: str, used: float, most: float) -> str:

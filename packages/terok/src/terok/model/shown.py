@@ -1,4 +1,4 @@
-"""Tasks in the words of a person: glyphs, labels, ages, and the order in which a list has them."""
+"""Tasks in the words of a person: glyphs, labels, ages, sizes, and the order in which a list has them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _AXES: Final = {"up": "[{}]", "exited": "({})"}
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
+_SIZES: Final = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 SHOWN_GROUPS: Final = (*(group for group in GROUP_ORDER if group != "over"), "over")
 """The groups in the order of a list: what is over comes last."""
 _PLACE: Final = {group: number for number, group in enumerate(SHOWN_GROUPS)}
@@ -25,6 +26,12 @@ def age(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return f"{max(0, int(seconds))}s"
+
+
+def size(number: int, *, whole: bool = True) -> str:
+    """Return bytes as a person reads them; of what could not be read `whole` only the least that it may be."""
+    shown = next((f"{number / factor:.1f} {unit}" for factor, unit in _SIZES if number >= factor), f"{number} B")
+    return shown if whole else f"at least {shown}"
 
 
 def glyph(task: Task) -> str:

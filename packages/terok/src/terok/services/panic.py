@@ -103,6 +103,11 @@ class Panic:
         """Whether nothing may start."""
         return is_locked_down(self.config.state_dir)
 
+    def since(self) -> float | None:
+        """Return when the lockdown began, in seconds since the epoch; None without one, or if it does not say."""
+        at = (read_lockdown(self.config.state_dir) or {}).get("at")
+        return float(at) if isinstance(at, int | float) else None
+
     def engage(self, *, stop: bool = False) -> Report:
         """Cut everything off, with `stop` also end every container; may be called again in a lockdown."""
         began = time.monotonic()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from terok_util import atomic_write, ensure_dir, remove_tree, safe_text, yaml
 
@@ -33,6 +33,18 @@ HEAD = """\
 # Project {name}. `terok config schema project` lists every key, `terok config explain KEY` says more about one.
 # What is not here is as in config.yml.
 """
+
+
+class Mirrored(NamedTuple):
+    """The mirror of a project, and where new work starts: both None without a repository.
+
+    `pending` are changes upstream that wait for a person.
+    """
+
+    mirror: str | None
+    branch: str | None
+    pending: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,13 @@ class Projects:
         file = self.file(name)
         return edit_file(file, key, value, partial(check_project, file))
 
+    def choose_agents(self, name: str, selection: str) -> None:
+        """Choose the agents in a project's image: `all`, `a,b` or `all,-x`; RosterError for one that there is not."""
+        from terok.integrations.executor import AgentRoster
+
+        AgentRoster.load().select(selection)
+        self.change(name, "image.agents", selection)
+
     def derive(self, source: str, name: str, changes: Mapping[str, Any] | None = None) -> Project:
         """Make a project with the files of another, and `changes` by dotted key; raises as `create` does."""
         check_project_name(name)
@@ -130,9 +149,19 @@ class Projects:
                 hint=f"leave it out, or change it: `terok project edit {name} git.upstream REPO`",
             )
         project = load_project(name)
-        mirror, branch, pending, notes = self._mirror(project)
+        mirror = self.mirror(project)
         image = self.build(project)
-        return Prepared(name, made, mirror, branch, pending, notes, image.image, image.built)
+        return Prepared(name, made, *mirror, image.image, image.built)
+
+    def mirror(self, project: Project) -> Mirrored:
+        """Bring the mirror of a project up to date, which is made if need be; raises as `bring_up_to_date`."""
+        if project.git.upstream is None:
+            return Mirrored(None, None, 0, ("no repository: set git.upstream",))
+        from terok.services.mirroring import bring_up_to_date
+
+        synced = bring_up_to_date(project, self._say or (lambda line: None))
+        notes = (*synced.notes, *synced.errors)
+        return Mirrored(str(synced.path), synced.default_branch, len(synced.pending), notes)
 
     def build(self, project: Project, *, rebuild: bool = False, full_rebuild: bool = False) -> BuiltImage:
         """Bring the image of a project's tasks up to date."""
@@ -163,14 +192,6 @@ class Projects:
         from terok.services.project_deletion import KIND, details_of
 
         return tasks.operations.run("project delete", name, f"deleted project {name}", KIND, details_of(file.parent))
-
-    def _mirror(self, project: Project) -> tuple[str | None, str | None, int, tuple[str, ...]]:
-        if project.git.upstream is None:
-            return None, None, 0, ("no repository: set git.upstream",)
-        from terok.services.mirroring import bring_up_to_date
-
-        synced = bring_up_to_date(project, self._say or (lambda line: None))
-        return str(synced.path), synced.default_branch, len(synced.pending), (*synced.notes, *synced.errors)
 
 
 @contextmanager

@@ -137,7 +137,7 @@ class TerokApp(App[list[str]], inherit_bindings=False):
             self._ended(value)
         elif isinstance(value, Progress):
             if self.page is not None:
-                self.page.note(f"{value.work.words}: {value.text}")
+                self.page.progress(value.work.words, value.text)
         else:
             self.learn(value)
 
@@ -308,24 +308,36 @@ class TerokApp(App[list[str]], inherit_bindings=False):
         else:
             self.exit([*words])
 
-    def create_task(self, project: str, prompt: str) -> None:
-        """Start a task: with a prompt it works by itself, without one its agent waits in a terminal."""
+    def create_task(
+        self, project: str, prompt: str, *, then: Callable[[bool], Any] = lambda started: None, **options: Any
+    ) -> None:
+        """Start a task: with a prompt it works by itself, without one its agent waits in a terminal, or as `mode` says.
+
+        `options` are those of `Tasks.create`; `then` is told whether it was recorded and started.
+        """
 
         def job(tasks: Any) -> str:
-            task, ours = tasks.create(project, prompt if prompt.strip() else None)
+            task, ours = tasks.create(project, prompt if prompt.strip() else None, **options)
             if ours:
                 tasks.carry_out_start(task)
             return f"{task.project}/{task.name} is started" if ours else f"{task.name} waits: {task.reason}"
 
-        self.act(f"starting a task in {safe_text(project, limit=60)}", job, then=str)
+        def pass_on(ended: Ended) -> None:
+            then(not ended.error)
+            self._say(ended.result)
 
-    def undo(self) -> None:
-        """Take back the last operation that can be."""
-        self.act("undoing", lambda tasks: tasks.operations.undo(), then=self._undone)
+        work = self.works.tasks(f"starting a task in {safe_text(project, limit=60)}", job)
+        self._then[work.id] = pass_on
 
-    def _undone(self, operation: Any) -> str:
-        self.feed.look_again()
-        return f"taken back: {operation.summary}"
+    def undo(self, number: int | None = None, *, then: Callable[[], Any] = lambda: None) -> None:
+        """Take back an operation, by default the last that can be; `then` is called when that is done."""
+
+        def undone(operation: Any) -> str:
+            self.feed.look_again()
+            then()
+            return f"taken back: {operation.summary}"
+
+        self.act("undoing", lambda tasks: tasks.operations.undo(number), then=undone)
 
     def watch_ages(self, since: Sequence[float]) -> None:
         """Draw again when an age that is shown changes; nothing is waited for while none is shown."""

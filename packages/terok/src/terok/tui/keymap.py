@@ -21,6 +21,12 @@ DIFFS: Final = "diffs"
 """Screens that show changed files."""
 SECTIONS: Final = "sections"
 """Screens with sections that can be folded."""
+LOOKS: Final = "looks"
+"""Screens that show what was read when they were opened."""
+PROJECTS: Final = "on projects"
+"""Screens on which a project is chosen."""
+FORMS: Final = "forms"
+"""Screens with fields."""
 
 
 class Action(NamedTuple):
@@ -45,12 +51,19 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
         (
             *("inbox", "task", "review", "compare", "race", "clearance", "output", "help"),
             *("shield", "timeline", "vault", "keys", "auth", "signin", "choice"),
+            *("projects", "project", "settings", "storage", "sickbay", "operations", "usage", "panic", "ready"),
+            *("wizard", "new"),
         )
     ),
     TASKS: frozenset(("inbox", "task", "review", "race", "timeline")),
     OUTPUTS: frozenset(("task", "output")),
     DIFFS: frozenset(("review", "compare")),
     SECTIONS: frozenset(("shield", "vault", "keys", "auth")),
+    LOOKS: frozenset(
+        ("projects", "project", "settings", "storage", "sickbay", "operations", "usage", "panic", "ready")
+    ),
+    PROJECTS: frozenset(("projects", "project")),
+    FORMS: frozenset(("wizard", "new")),
 }
 """The screens of each kind; a new screen is added to the kinds whose actions it has."""
 
@@ -74,7 +87,6 @@ ACTIONS: Final = (
     Action("promote", "P", "promote", "send what was reviewed to the upstream", TASKS, "promote"),
     Action("reject", "J", "reject", "turn the work down with a note", TASKS, "reject"),
     Action("why", "w", "why", "show all that speaks for the state", TASKS, "task why"),
-    Action("usage", "dollar_sign", "usage", "show requests, tokens and cost", TASKS, "task usage"),
     Action("timeline", "T", "timeline", "show what has happened to the task", TASKS, "task timeline"),
     Action("login", "t", "terminal", "open a terminal in the container", TASKS, "login", 65),
     Action("stop", "x", "stop", "stop the task; its work stays", TASKS, "task stop", 35),
@@ -148,7 +160,43 @@ ACTIONS: Final = (
     Action("write_answer", "enter", "answer", "write what the page has shown", "signin", "auth", 10),
     Action("copy_link", "y", "copy link", "copy the address of the page", "signin", "", 12),
     Action("clearance", "C", "clearance", "show what tasks want to reach", EVERYWHERE, "sandbox clearance list"),
+    Action("again", "r", "again", "read it again, or try again what has failed", LOOKS, "", 48),
+    Action("open_project", "enter", "open", "show the project", "projects", "project show", 10),
+    Action("add_project", "a", "add", "make a project by a few questions", "projects", "project wizard", 12),
+    Action("make_ready", "i", "make ready", "bring mirror and image up to date", PROJECTS, "project init", 16),
+    Action("project_settings", "e", "settings", "show and change the project's settings", PROJECTS, "project edit", 14),
+    Action("project_tasks", "t", "tasks", "show the project's tasks in the inbox", PROJECTS, "task list", 18),
+    Action("sync", "s", "sync", "bring the mirror in step with its upstream", PROJECTS, "project gate sync"),
+    Action("build", "B", "build", "build the image anew", PROJECTS, "project build"),
+    Action("choose_agents", "A", "agents", "choose the agents in the project's image", PROJECTS, "project agents"),
+    Action("open_sets", "o", "sets", "choose the egress sets that are open", PROJECTS, "shield sets"),
+    Action("derive", "D", "copy", "make another project with the settings of this one", PROJECTS, "project derive"),
+    Action("delete_project", "X", "delete", "delete the project; it can be brought back", PROJECTS, "project delete"),
+    Action("change", "enter", "change", "change the field, or take its next choice", FORMS, "", 10),
+    Action("go_on", "s", "go on", "show the file, then write it", "wizard", "project wizard", 12),
+    Action("start", "s", "start", "start the task", "new", "task run", 12),
+    Action("change_setting", "enter", "change", "give the key another value", "settings", "config edit", 10),
+    Action("unset", "X", "unset", "take the key out of the file", "settings", "config edit", 12),
+    Action("find", "slash", "find", "show only keys with these words", "settings", "", 14),
+    Action("defaults", "d", "defaults", "show what nothing sets too, or not", "settings", "config resolved", 16),
+    Action("edit_file", "o", "editor", "open the file in your editor", "settings", "config edit", 18),
+    Action("each", "b", "each", "show each thing, or only kinds", "storage", "storage", 10),
+    Action(
+        "clean", "c", "clean up", "look for what is not needed; this removes nothing", "storage", "storage clean", 12
+    ),
+    Action("remove", "X", "remove", "remove what was found", "storage", "storage clean", 14),
+    Action("mend", "f", "fix", "mend what can be mended without taking anything away", "sickbay", "sickbay", 10),
+    Action("every_check", "a", "all", "show what is well too, or not", "sickbay", "", 12),
+    Action("undo_this", "enter", "take back", "take back the operation with the cursor", "operations", "undo", 10),
+    Action("by", "b", "by", "add up by the next of task, project, day, model, agent, credential", "usage", "usage", 10),
+    Action("period", "s", "since", "look at the next period", "usage", "usage", 12),
     Action("vault", "S", "vault", "show credentials, tokens and budgets", EVERYWHERE, "vault status"),
+    Action("projects", "p", "projects", "show all projects", EVERYWHERE, "project list"),
+    Action("settings", "E", "settings", "show and change the settings", EVERYWHERE, "config resolved"),
+    Action("storage", "I", "storage", "show images and all else that is kept on disk", EVERYWHERE, "storage"),
+    Action(
+        "usage", "dollar_sign", "usage", "show requests, tokens and cost, of the task or of all", EVERYWHERE, "usage"
+    ),
     Action("new", "n", "new", "start a task", EVERYWHERE, "task run", 50),
     Action(
         "undo", "u", "undo", "take back the last thing that was deleted, archived or rejected", EVERYWHERE, "undo", 60
@@ -157,7 +205,9 @@ ACTIONS: Final = (
     Action("sickbay", "H", "sickbay", "look for what is wrong", EVERYWHERE, "sickbay"),
     Action("command", "colon", "command", "run any command of terok", EVERYWHERE),
     Action("palette", "ctrl+p", "palette", "choose from everything that can be done", EVERYWHERE),
-    Action("panic", "exclamation_mark", "panic", "cut everything off; asks for the word", EVERYWHERE, "panic"),
+    Action(
+        "panic", "exclamation_mark", "panic", "cut everything off, or end that; asks for the word", EVERYWHERE, "panic"
+    ),
     Action("back", "escape", "back", "go back, or out of what is being typed", EVERYWHERE, "", 70),
     Action("reload", "ctrl+l", "begin again", "begin again, with the version that is installed", EVERYWHERE, "tui"),
     Action("quit", "q", "quit", "leave; tasks go on", EVERYWHERE),

@@ -17,6 +17,7 @@ from terok.model.shown import label
 from terok.model.task import Task
 from terok.model.words import ATTENTION
 from terok.services.inbox import Inbox
+from terok.tui import plain_words
 from terok.tui.background.feed import Feed, Source
 from terok.tui.views.inbox import HEADS, InboxView, Place, inbox
 from terok.tui.views.plain import item_lines, task_lines
@@ -88,8 +89,8 @@ class Plain:
             self._command([*(word[1:].split()), *rest.split()])
         elif word in ("", "l"):
             self._list()
-        else:
-            for text in _HELP:
+        elif not plain_words.do(word, rest, self._say, self._read, self._command):
+            for text in (*_HELP, *plain_words.HELP):
                 self._say(text)
 
     def _view(self) -> InboxView:

@@ -61,11 +61,13 @@ class Program(Protocol):
     def open_terminal(self, *words: str) -> None:
         """Run a command of terok that needs a terminal."""
 
-    def create_task(self, project: str, prompt: str) -> None:
-        """Start a task."""
+    def create_task(
+        self, project: str, prompt: str, *, then: Callable[[bool], Any] = lambda started: None, **options: Any
+    ) -> None:
+        """Start a task; `options` are those of `Tasks.create`, and `then` is told whether it was started."""
 
-    def undo(self) -> None:
-        """Take back the last operation."""
+    def undo(self, number: int | None = None, *, then: Callable[[], Any] = lambda: None) -> None:
+        """Take back an operation, by default the last, and call `then`."""
 
     def watch_ages(self, since: Sequence[float]) -> None:
         """Have the screen drawn again when an age that it shows changes."""

@@ -184,15 +184,14 @@ async def test_an_answer_is_its_number_and_only_for_what_is_still_asked(tui, mon
         assert len(sent) == 1
 
 
-async def test_a_question_that_follows_another_has_the_keys(tui):
+async def test_a_question_that_a_screen_asks_at_once_has_the_keys_that_were_typed_ahead(tui):
     populate()
     app = tui()
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        await pilot.press("n", *"web", "enter")
-        await pilot.pause(0.05)
-        await pilot.press(*"XnA")
-        assert "XnA" in grid(app)
+        for key in "nXnA":
+            app.post_message(events.Key(key, key))
+        await until(pilot, lambda: app.screen.NAME == "new" and "what is to be done: XnA" in grid(app))
 
 
 async def test_keys_that_are_typed_ahead_go_where_they_are_meant(tui):

@@ -25,6 +25,7 @@ LOCAL = {
     *("command", "palette", "back", "quit"),
     *("read", "next_file", "previous_file", "next_hunk", "previous_hunk", "next_remark", "previous_remark", "select"),
     *("fold_section", "next_section", "previous_section", "choose", "newest", "copy_link"),
+    *("again", "change", "find", "every_check"),
 }
 """Actions that change only what is shown here: no verb of the command line does the same."""
 

@@ -200,8 +200,9 @@ class OnTasks(Page):
         self._verb("task", "why")
 
     def do_usage(self) -> None:
-        """Show requests, tokens and cost."""
-        self._verb("task", "usage")
+        """Show requests, tokens and cost: of the task here, else of all."""
+        task = self.world.tasks.get(self.here())
+        self.terok.open_page("usage", task=task.id if task is not None else "")
 
     def do_timeline(self) -> None:
         """Show what has happened to the task."""

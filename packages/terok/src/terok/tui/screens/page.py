@@ -19,7 +19,7 @@ from textual.widget import Widget
 from terok.tui.views.footer import entries, entry_at, footer
 from terok.tui.views.header import header
 from terok.tui.views.inbox import next_needing
-from terok.tui.views.text import Line, Span, cropped, said
+from terok.tui.views.text import Line, Span, cropped, said, width, wrapped
 from terok.tui.widgets.ask import Ask, Question
 from terok.tui.widgets.lines import Bar
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from terok.tui.program import Program
     from terok.tui.views.choice import Option
     from terok.tui.views.world import World
+
+_NOTE = 3
+"""Lines that a note takes at most, and those that its hint takes."""
 
 
 class Page(Screen[None], inherit_bindings=False):
@@ -105,19 +108,26 @@ class Page(Screen[None], inherit_bindings=False):
 
     def note(self, text: str, *, hint: str = "", error: bool = False) -> None:
         """Show a line above the footer until the next key; an error with what to do about it."""
-        line: list[Span] = [said(text, "error" if error else "bold")] if text else []
-        if hint:
-            line += [Span("  "), said(hint)]
-        self._show_note(tuple(line))
+        style, cells = "error" if error else "bold", max(self.size.width, 20)
+        line: Line = (*((said(text, style),) if text else ()), *((Span("  "), said(hint)) if hint else ()))
+        if width(line) <= cells:
+            self._show_note(*([line] if line else []))
+            return
+        lines = [(Span(part, style),) for part in wrapped(text, cells, limit=_NOTE)]
+        self._show_note(*lines, *((Span(part),) for part in wrapped(hint, cells, limit=_NOTE) if hint))
 
-    def _show_note(self, line: Line) -> None:
+    def progress(self, words: str, text: str) -> None:
+        """Show at what step an action is that is under way."""
+        self.note(f"{words}: {text}")
+
+    def _show_note(self, *lines: Line) -> None:
         bar = self.query_one("#note", Bar)
-        bar.display = bool(line)
-        bar.show(lambda cells: [cropped(line, cells)])
+        bar.display, bar.styles.height = bool(lines), max(len(lines), 1)
+        bar.show(lambda cells: [cropped(line, cells) for line in lines])
 
     def action_do(self, name: str, *values: Any) -> None:
         """Do what a key stands for, or say why that is not possible."""
-        self._show_note(())
+        self._show_note()
         if reason := self.idle().get(name):
             self.note(reason, error=True)
             return
@@ -150,8 +160,9 @@ class Page(Screen[None], inherit_bindings=False):
                 self.action_do(name)
 
     def focus_body(self) -> None:
-        """Give the keys to the body."""
-        found = list(self.query(self.AUTO_FOCUS or "Lines"))
+        """Give the keys to the body, or to the line in which something is asked."""
+        asking = self.query_one(Ask).asking
+        found = list(self.query("Ask Input" if asking else self.AUTO_FOCUS or "Lines"))
         self.set_focus(found[0] if found else None)
 
     # Actions that work on every screen.
@@ -203,19 +214,26 @@ class Page(Screen[None], inherit_bindings=False):
         self.ask("terok", run, hint="any command, such as: project list")
 
     def do_new(self) -> None:
-        """Start a task: the project first, then what is to be done."""
+        """Ask for a task: what is to be done first, then everything else, which is proposed."""
         projects = sorted({task.project for task in self.world.tasks.values()})
         here = self.world.tasks.get(self.here())
-        first = here.project if here is not None else projects[0] if projects else ""
-        self.ask("new task in project", self._ask_prompt, text=first, hint="the name of a project")
+        self.terok.open_page("new", project=here.project if here is not None else projects[0] if projects else "")
 
-    def _ask_prompt(self, project: str) -> None:
-        if project.strip():
-            self.ask(
-                f"{project.strip()}:",
-                lambda prompt: self.terok.create_task(project.strip(), prompt),
-                hint="what is to be done; nothing for a terminal with the agent",
-            )
+    def do_projects(self) -> None:
+        """Show all projects."""
+        self.terok.open_page("projects")
+
+    def do_settings(self) -> None:
+        """Show the settings of `config.yml`."""
+        self.terok.open_page("settings")
+
+    def do_storage(self) -> None:
+        """Show what is kept on disk."""
+        self.terok.open_page("storage")
+
+    def do_usage(self) -> None:
+        """Show what all tasks have used."""
+        self.terok.open_page("usage")
 
     def do_undo(self) -> None:
         """Take back the last thing that can be."""
@@ -231,22 +249,27 @@ class Page(Screen[None], inherit_bindings=False):
 
     def do_operations(self) -> None:
         """Show what can be taken back."""
-        self.terok.run_verb("op", "log")
+        self.terok.open_page("operations")
 
     def do_sickbay(self) -> None:
         """Look for what is wrong."""
-        self.terok.run_verb("sickbay")
+        self.terok.open_page("sickbay")
 
     def do_panic(self) -> None:
-        """Cut everything off, after the word was typed."""
+        """Cut everything off, or end the lockdown, after the word was typed."""
 
         def sure(text: str) -> None:
-            if text.strip() == "panic":
-                self.terok.run_verb("panic", "--yes")
+            word = text.strip().lower()
+            if word in ("", "panic", "clear"):
+                self.panic(word)
             else:
-                self.note("nothing was cut off")
+                self.note("nothing was done", error=True)
 
-        self.ask("type the word panic, to cut every container off:", sure)
+        self.ask("type panic to cut every container off, or clear to end a lockdown:", sure)
+
+    def panic(self, word: str) -> None:
+        """Cut everything off, or end the lockdown, where that is shown."""
+        self.terok.open_page("panic", word=word)
 
     @staticmethod
     def now() -> float:
