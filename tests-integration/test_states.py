@@ -367,7 +367,7 @@ def act(one: Play) -> float:
     return time.time()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_state_is_right_nearly_all_of_the_time(ready: Shell, plays: dict[str, Play], tmp_path: Path) -> None:
     history = tmp_path / "events"
     with history.open("w") as file:
