@@ -133,7 +133,7 @@ def test_from_a_prompt_to_a_promoted_change_and_back(
     screen.until("goes on with it")
     screen.until(" working", gone=True)
     said = ready("terok", "task", "logs", row["id"]).out
-    assert "And once more" in said and "Say [more]." in said
+    assert "And once more" in said and "1. README.md:1 (terok/" in said, "what is said and the comment reach the agent"
 
     screen.keys("q")
     shown = screen.until("END 0")
