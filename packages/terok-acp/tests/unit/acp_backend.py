@@ -1,6 +1,7 @@
 """An adapter that does what its prompts say: a program of the standard library alone, so that it runs anywhere.
 
-Prompts are words: `say TEXT`, `flood N`, `ask`, `wait`, `die`, `stuck`, several with `;` between. Sessions are kept in
+Prompts are words: `say TEXT`, `flood N`, `ask`, `wait`, `die`, `stuck`, several with `;` between. `raw JSON` alone
+sends a list of frames as they are, with SESSION for the session's name, and says what came back. Sessions are kept in
 the directory of $ACP_BACKEND_STATE, so that another process can resume them.
 """
 
@@ -53,7 +54,21 @@ def ask(session: str) -> str:
     return outcome.get("optionId", outcome["outcome"])
 
 
+def raw(session: str, text: str) -> None:
+    frames = json.loads(text.replace("SESSION", session))
+    for frame in frames:
+        send(frame)
+    wanted = {frame["id"] for frame in frames if "id" in frame}
+    with answered:
+        answered.wait_for(lambda: wanted <= answers.keys())
+    say(session, json.dumps({number: answers[number] for number in wanted}))
+
+
 def turn(number: Any, session: str, text: str) -> None:
+    if text.startswith("raw "):
+        raw(session, text.removeprefix("raw "))
+        send({"id": number, "result": {"stopReason": "end_turn"}})
+        return
     stop = cancelled[session] = threading.Event()
     for words in text.split(";"):
         verb, _, rest = words.strip().partition(" ")
@@ -90,7 +105,7 @@ def serve(frame: dict[str, Any]) -> None:
     method, params, number = frame.get("method"), frame.get("params", {}), frame.get("id")
     if method is None:
         with answered:
-            answers[number] = frame.get("result", {"outcome": {"outcome": "error"}})
+            answers[number] = frame.get("result", {"outcome": {"outcome": "error"}, **frame.get("error", {})})
             answered.notify_all()
     elif method == "initialize":
         sessions: dict[str, Any] = {"resume": {}, "close": {}, "list": {}}

@@ -239,7 +239,7 @@ class World:
             transcripts=self.table.transcripts,
             decide=lambda number, choice: self.decided.append((number, choice)),
         )
-        self.conductor.tick(self.now)
+        self.conductor.tick(self.now, 1.8e9 + self.now)
 
     def start(self, number: int, agent: str) -> None:
         self.adapters.append(Adapter(number, agent, self))
@@ -260,7 +260,7 @@ class World:
 
     def later(self, seconds: float) -> None:
         self.now += seconds
-        self.conductor.tick(self.now)
+        self.conductor.tick(self.now, 1.8e9 + self.now)
 
     def editor(self, **capabilities: Any) -> Editor:
         self.numbers += 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from acp_world import ABLE, World, new
+from acp_world import ABLE, MODELS, Adapter, World, new
 from terok_acp.conductor.host_questions import HostQuestion
 from terok_acp.wall.reserved import RESERVED_PREFIX
 
@@ -181,7 +181,7 @@ def test_sessions_outlive_the_daemon(world: World) -> None:
     world.restart()
     editor = world.editor()
     [entry] = editor.done("session/list", cwd="/home/me/project")["sessions"]
-    assert (entry["sessionId"], entry["title"]) == (key, "remember")
+    assert (entry["sessionId"], entry["title"], entry["updatedAt"][:4]) == (key, "remember", "2027")
     editor.done("session/load", sessionId=key, cwd="/home/me/project", mcpServers=[])
     assert editor.text(key) == "done"
     editor.prompt(key)
@@ -371,3 +371,35 @@ def test_usage_is_told_with_what_the_vault_has_metered(world: World) -> None:
         "alpha-1", sessionUpdate="usage_update", used=5, size=10, cost={"amount": 0, "currency": "EUR"}
     )
     assert editor.updates(key, "usage_update")[0]["cost"] == {"amount": 1.25, "currency": "USD"}
+
+
+SESSIONS = {**ABLE["agentCapabilities"]["sessionCapabilities"], "list": {}}
+LISTING = {**ABLE, "agentCapabilities": {**ABLE["agentCapabilities"], "sessionCapabilities": SESSIONS}}
+
+
+def test_sessions_begun_elsewhere_are_listed_and_loaded(world: World) -> None:
+    known = {"sessionId": "alpha-1", "cwd": "/workspace"}
+    other = {"sessionId": "theirs", "cwd": "/workspace/sub", "title": "in the terminal", "updatedAt": "2026-01-01"}
+    outside = {"sessionId": "x", "cwd": "/etc"}
+    world.scripts["initialize"] = lambda *_: {"result": LISTING}
+    world.scripts["session/list"] = lambda *_: {"result": {"sessions": [known, other, outside, 5, {"sessionId": 7}]}}
+
+    def history(adapter: Adapter, frame: dict) -> dict:
+        adapter.chunk(frame["params"]["sessionId"], "of old")
+        return {"result": MODELS}
+
+    world.scripts["session/load"] = history
+    editor = world.editor()
+    key = new(editor, "/home/me/p")
+    for _ in range(2):
+        listed = editor.done("session/list", cwd="/home/me/p")["sessions"]
+        assert [entry["sessionId"] for entry in listed] == [key]
+        listed = editor.done("session/list")["sessions"]
+        assert len(listed) == 2
+    [theirs] = [entry for entry in listed if entry["sessionId"] != key]
+    assert (theirs["cwd"], theirs["title"]) == ("/home/me/p/sub", "in the terminal")
+    number = editor.call("session/load", sessionId=theirs["sessionId"], cwd="/home/me/p/sub", mcpServers=[])
+    assert editor.reply(number) is not None
+    assert editor.text(theirs["sessionId"]) == "of old"
+    world.adapter.chunk("theirs", " and new")
+    assert editor.text(theirs["sessionId"]) == "of old and new"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from terok_acp.conductor.abilities import Abilities, has
@@ -11,6 +12,7 @@ from terok_acp.conductor.adapters import Adapters
 from terok_acp.conductor.binding import Binding
 from terok_acp.conductor.choices import Choices
 from terok_acp.conductor.delivery import Delivery
+from terok_acp.conductor.found import Found
 from terok_acp.conductor.state import CONTAINER_ROOT, Core, Live, Phase, View
 from terok_acp.conductor.turns import Turns
 from terok_acp.protocol.frames import (
@@ -37,6 +39,8 @@ from terok_acp.wall.rules import Passed, Refused, Rules
 SIGN_IN: Final = "no agent of this container is signed in; run `terok auth` on the host"
 _COLD_SECONDS: Final = 8.0
 """How long a new session waits for an agent that was never asked for its models; some editors give up at 20 s."""
+_LIST_SECONDS: Final = 2.0
+"""How long a list waits for agents."""
 _PAGE: Final = 100
 
 
@@ -52,6 +56,7 @@ class Catalog:
         self._delivery = delivery
         self._turns = turns
         self._choices = choices
+        self._found = Found(core)
 
     def new(self, editor: Peer, frame: Frame, abilities: Abilities) -> None:
         """Serve `session/new`: answered from what is known of the agents, while the adapter starts behind it."""
@@ -67,7 +72,7 @@ class Catalog:
         if came is None:
             return
         roots, passed = came
-        now = core.now
+        now = core.date
         row = SessionRow(
             key=new_session_key(),
             container=core.settings.container,
@@ -99,10 +104,37 @@ class Catalog:
         self._enter(editor, frame, abilities, history=False)
 
     def list(self, editor: Peer, frame: Frame) -> None:
-        """Serve `session/list`, newest first."""
+        """Serve `session/list`, newest first; agents that run are asked for sessions that were begun elsewhere."""
+        answered, open_ = False, 0
+
+        def answer() -> None:
+            nonlocal answered
+            if not answered:
+                answered = True
+                self._answer_list(editor, frame)
+
+        def heard(reply: Frame, agent: str) -> None:
+            nonlocal open_
+            open_ -= 1
+            self._found.take(agent, reply, params_of(frame).get("cwd"))
+            if open_ == 0:
+                answer()
+
+        for running in list(self._core.running.values()):
+            if running.initialize and has(running.initialize, "sessionCapabilities", "list"):
+                open_ += 1
+                agent = running.spec.agent
+                told = partial(heard, agent=agent)
+                self._adapters.ask(running, "session/list", {}, told, told, seconds=_LIST_SECONDS)
+        if open_ == 0:
+            answer()
+
+    def _answer_list(self, editor: Peer, frame: Frame) -> None:
         params = params_of(frame)
         cwd, cursor = params.get("cwd"), params.get("cursor")
-        rows = list(self._core.table.rows(cwd if type(cwd) is str else None))
+        lives = self._core.lives
+        stored = self._core.table.rows(cwd if type(cwd) is str else None)
+        rows = [lives[row.key].row if row.key in lives else row for row in stored]
         start = int(cursor) if type(cursor) is str and cursor.isdecimal() and len(cursor) < 9 else 0
         page = rows[start : start + _PAGE]
         answer: Frame = {"sessions": [_listed(row) for row in page]}
@@ -154,7 +186,7 @@ class Catalog:
                 if type(name) is not str or live.running is not running:
                     failed({"code": INTERNAL_ERROR, "message": f"{live.row.agent} gave the new session no name"})
                     return
-                row = replace(live.row, key=new_session_key(), backend_id=name, created=core.now, updated=core.now)
+                row = replace(live.row, key=new_session_key(), backend_id=name, created=core.date, updated=core.date)
                 twin = Live(row, abilities, phase=Phase.BOUND, running=running, shown={**live.shown, **reply})
                 twin.servers, twin.directories = live.servers, live.directories
                 core.table.put(row)

@@ -74,13 +74,18 @@ class Conductor:
         return dict(self._core.counts + self._core.router.dropped)
 
     @property
+    def unused(self) -> bool:
+        """Whether nobody is connected and nothing runs."""
+        return not self._core.editors and not self._core.running
+
+    @property
     def next_time(self) -> float | None:
         """When `tick` has something to do."""
         return self._core.timers.next()
 
-    def tick(self, now: float) -> None:
-        """Tell the time; every other event is at the time that was told last."""
-        self._core.now = now
+    def tick(self, now: float, date: float) -> None:
+        """Tell the time of a steady clock, and the date; every other event is at the time that was told last."""
+        self._core.now, self._core.date = now, date
         self._core.timers.run(now)
 
     def editor_joined(self, number: int) -> None:

@@ -125,6 +125,8 @@ class Live:
     """Whether a history that is known here is being told again."""
     recording: bool = False
     """Whether the history is to be had from the backend, by loading."""
+    touched: bool = False
+    """Whether its row has a newer time than the stored one."""
     heard: float = 0.0
     attempt: int = 0
     """Counts the attempts to bind, so that what belongs to an earlier one is known."""
@@ -159,6 +161,9 @@ class Core:
     transcripts: Transcripts
     perform: Callable[[list[Output]], None]
     now: float = 0.0
+    """Seconds of a steady clock."""
+    date: float = 0.0
+    """Seconds since 1970."""
     router: State = field(default_factory=State)
     timers: Timers = field(default_factory=Timers)
     editors: dict[Peer, Editor] = field(default_factory=dict)

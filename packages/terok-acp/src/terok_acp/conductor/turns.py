@@ -22,6 +22,7 @@ from terok_acp.wall.rules import Refused
 _CANCEL_SECONDS: Final = 10.0
 """How long a backend may take to end a turn that was cancelled."""
 _MOST_WAITING: Final = 32
+_STORE_SECONDS: Final = 2.0
 _TITLE: Final = 80
 
 
@@ -85,8 +86,7 @@ class Turns:
             self._send_when_bound(live, turn, entry)
             return
         del turn.prompts[number]
-        live.row = replace(live.row, updated=self._core.now)
-        self._core.table.put(live.row)
+        self._touch(live)
         if answer.editor in live.views:
             shown: Frame = {"jsonrpc": "2.0", "id": number}
             if "error" in answer.frame:
@@ -148,8 +148,21 @@ class Turns:
             return
         texts = (block.get("text") for block in blocks if type(block) is dict)
         first = next((text for text in texts if type(text) is str and text.strip()), "")
-        live.row = replace(live.row, title=safe_text(first.strip().split("\n")[0])[:_TITLE], updated=self._core.now)
+        live.row = replace(live.row, title=safe_text(first.strip().split("\n")[0])[:_TITLE], updated=self._core.date)
         self._core.table.put(live.row)
+
+    def _touch(self, live: Live) -> None:
+        """Note when a session was used last; stored a little later, because no answer is to wait for a disk."""
+        later = not live.touched
+        live.row, live.touched = replace(live.row, updated=self._core.date), True
+
+        def store() -> None:
+            live.touched = False
+            if self._core.lives.get(live.row.key) is live:
+                self._core.table.put(live.row)
+
+        if later:
+            self._core.timers.at(self._core.now + _STORE_SECONDS, store)
 
     def _overdue(self, live: Live, turn: Turn) -> None:
         """End a turn ourselves whose backend did not; it starts anew at the next use."""

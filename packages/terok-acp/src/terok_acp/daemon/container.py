@@ -11,6 +11,7 @@ from terok_util import ensure_dir, installed_version
 from terok_acp.adapters.process import AdapterProcess, end_adapters
 from terok_acp.conductor.state import CONTAINER_ROOT, Settings
 from terok_acp.daemon.host import HostWatch
+from terok_acp.daemon.host_rules import with_host
 from terok_acp.daemon.server import serve
 from terok_acp.daemon.told import Told
 from terok_acp.endpoint import listening
@@ -51,12 +52,13 @@ def serve_acp(
                 raise AgentBindError(f"{name} is not an agent of {container}")
             return AdapterProcess(specs[name], container, box.runtime)
 
+        workspace = workspace_of(box.runtime, container)
         settings = Settings(
             container=container,
             version=installed_version(DISTRIBUTION),
-            workspace=workspace_of(box.runtime, container),
+            workspace=workspace,
             default_agent=agent,
-            rules=rules or Rules(),
+            rules=with_host(rules or Rules(), box.config, container, workspace),
             first_id=int(time.time() * 1000),
         )
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MOST_EDITORS: Final = 64
+_UNUSED_SECONDS: Final = 600.0
+"""After so long without an editor or an adapter a daemon ends; the next editor starts another."""
 _LAST_WORDS: Final = 0.5
 """Seconds in which editors may take what they were still told when the container is gone."""
 
@@ -66,6 +68,7 @@ class Daemon:
         self._count = 0
         self._flushing = False
         self._complaint = ""
+        self._unused_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._alone = asyncio.Event()
@@ -120,7 +123,7 @@ class Daemon:
     def _event(self) -> Iterator[None]:
         """Let the conductor take an event: the time is told before, and what follows is written behind."""
         try:
-            self._conductor.tick(time.monotonic())
+            self._conductor.tick(time.monotonic(), time.time())
             yield
         except AcpError as error:
             self._complain(error)
@@ -141,6 +144,12 @@ class Daemon:
             wire = self._wires.get(number)
             if wire is not None:
                 wire.flush()
+        if not self._conductor.unused:
+            self._unused_since = None
+        elif self._unused_since is None:
+            self._unused_since = time.monotonic()
+        elif time.monotonic() - self._unused_since > _UNUSED_SECONDS:
+            self._over.set()
         if self._timer is not None:
             self._timer.cancel()
         due = self._conductor.next_time

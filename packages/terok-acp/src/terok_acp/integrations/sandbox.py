@@ -12,5 +12,6 @@ with lazy_imports(globals()):
     from terok_sandbox import EngineError as EngineError
     from terok_sandbox import Sandbox as Sandbox
     from terok_sandbox import SandboxConfig as SandboxConfig
+    from terok_sandbox import Shield as Shield
     from terok_sandbox import Verdict as Verdict
     from terok_sandbox import open_vault as open_vault

@@ -29,8 +29,8 @@ class ACPProxy:
     """All agents of a container as one `acp.Agent`, over the daemon that listens at `socket`.
 
     A program calls its methods, with its own `acp.Client` as `client`; or gives it to `acp.run_agent`, which says who
-    the client is. Requests of files and terminals never come: the daemon refuses them. Use it as an async context
-    manager, or let `initialize` connect and call `close`.
+    the client is. Requests of files and terminals never come: the daemon refuses them. Use it as an asynchronous
+    context manager, or let `initialize` connect and call `close`.
 
     Raises:
         EndpointError: Nobody answers at the socket.

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from terok_util import safe_text
 
 from terok_acp.protocol.shapes import BLOCK, salvage
-from terok_acp.wall.paths import Roots, uri_in, uri_out
+from terok_acp.wall.paths import Roots, path_of, uri_in, uri_out
 from terok_acp.wall.rules import Rules
 
 _MAX_NAME: Final = 200
@@ -21,7 +21,7 @@ def text_block(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
-def block_out(block: object, roots: Roots) -> dict[str, Any] | None:
+def block_out(block: object, roots: Roots, rules: Rules) -> dict[str, Any] | None:
     """Return the block that an editor gets for an agent's; None for anything but a block of a known type.
 
     The same object if nothing has to change. A link that the editor could open outside of the session's directory
@@ -32,11 +32,11 @@ def block_out(block: object, roots: Roots) -> dict[str, Any] | None:
         return None
     kind = block.get("type")
     if kind == "resource_link":
-        return _link_out(block, roots)
+        return _link_out(block, _shown(block.get("uri"), roots, rules))
     if kind == "resource":
-        return _resource(block, uri_out(block["resource"].get("uri"), roots))
+        return _resource(block, _shown(block["resource"].get("uri"), roots, rules))
     if kind in {"image", "audio"} and block.get("uri") is not None:
-        uri = uri_out(block["uri"], roots)  # nothing that an editor might load in place of the data
+        uri = _shown(block["uri"], roots, rules)  # nothing that an editor might load in place of the data
         return block | {"uri": uri} if uri else _without(block, "uri")
     return block
 
@@ -81,10 +81,15 @@ def with_safe(values: dict[str, Any], *fields: str, limit: int = _MAX_LINE) -> d
     return values | changed if changed else values
 
 
-def _link_out(block: dict[str, Any], roots: Roots) -> dict[str, Any]:
+def _shown(uri: object, roots: Roots, rules: Rules) -> str | None:
+    inside = uri_out(uri, roots)
+    return None if inside is None or rules.leads_out(path_of(inside)) else inside
+
+
+def _link_out(block: dict[str, Any], inside: str | None) -> dict[str, Any]:
     block = with_safe(block, "name", "title")
     uri = block.get("uri")
-    if inside := uri_out(uri, roots):
+    if inside is not None:
         return block if inside == uri else block | {"uri": inside}
     if _web(uri):
         return block

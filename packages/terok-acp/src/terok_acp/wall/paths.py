@@ -106,6 +106,12 @@ def uri_out(uri: object, roots: Roots) -> str | None:
     return _moved_uri(uri, roots.container, roots.editor)
 
 
+def path_of(uri: str) -> str:
+    """Return the path that a URI of `uri_in` or `uri_out` names."""
+    parts = _FILE_URI.match(uri)
+    return unquote_to_bytes(parts["path"]).decode() if parts else ""
+
+
 def _moved(path: str, old: str, new: str) -> str:
     if path == old:
         return new

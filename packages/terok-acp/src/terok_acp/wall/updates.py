@@ -30,7 +30,7 @@ def update_out(update: dict[str, Any], roots: Roots, rules: Rules, guard: ImageG
     if shape is not None and (update := salvage(update, shape)) is REFUSED:
         return None
     if kind in _CHUNKS:
-        return _chunk(update, kind, roots, guard)
+        return _chunk(update, kind, roots, rules, guard)
     if kind in {"tool_call", "tool_call_update"}:
         return tool_call_out(update, roots, rules)
     rule = _TEXTS.get(kind)
@@ -49,15 +49,17 @@ def tool_call_out(call: dict[str, Any], roots: Roots, rules: Rules) -> dict[str,
         if field in call and (value := rule(call[field])) is not call[field]:
             changed[field] = value
     if isinstance(call.get("locations"), list):
-        _replace(changed, call, "locations", lambda location: _location(location, roots))
+        _replace(changed, call, "locations", lambda location: _location(location, roots, rules))
     if isinstance(call.get("content"), list):
         meta = call.get("_meta")
         shown = rules.terminal_output and isinstance(meta, dict) and not meta.keys().isdisjoint(_TERMINAL_KEYS)
-        _replace(changed, call, "content", lambda part: _part(part, roots, terminals=shown))
+        _replace(changed, call, "content", lambda part: _part(part, roots, rules, terminals=shown))
     return call | changed if changed else call
 
 
-def _chunk(update: dict[str, Any], kind: str, roots: Roots, guard: ImageGuard | None) -> dict[str, Any] | None:
+def _chunk(
+    update: dict[str, Any], kind: str, roots: Roots, rules: Rules, guard: ImageGuard | None
+) -> dict[str, Any] | None:
     content = update["content"]
     if content["type"] == "text":
         text = content["text"]
@@ -65,7 +67,7 @@ def _chunk(update: dict[str, Any], kind: str, roots: Roots, guard: ImageGuard | 
             return update
         safe = guard.pass_text(text, kind, update.get("messageId")) if guard else without_images(text)
         return update if safe is text or safe == text else update | {"content": content | {"text": safe}}
-    block = block_out(content, roots)
+    block = block_out(content, roots, rules)
     return update if block is content else update | {"content": block}
 
 
@@ -79,32 +81,37 @@ def _replace(
         changed[field] = new
 
 
-def _location(location: object, roots: Roots) -> dict[str, Any] | None:
+def _path(path: object, roots: Roots, rules: Rules) -> str | None:
+    shown = map_out(path, roots)
+    return None if shown is None or rules.leads_out(shown) else shown
+
+
+def _location(location: object, roots: Roots, rules: Rules) -> dict[str, Any] | None:
     if not isinstance(location, dict):
         return None
-    path = map_out(location.get("path"), roots)
+    path = _path(location.get("path"), roots, rules)
     if path is None:
         return None
     return location if path == location["path"] else location | {"path": path}
 
 
-def _part(part: object, roots: Roots, *, terminals: bool) -> dict[str, Any] | None:
+def _part(part: object, roots: Roots, rules: Rules, *, terminals: bool) -> dict[str, Any] | None:
     if not isinstance(part, dict):
         return None
     kind = part.get("type")
     if kind == "diff":
-        path = map_out(part.get("path"), roots) if isinstance(part.get("newText"), str) else None
+        path = _path(part.get("path"), roots, rules) if isinstance(part.get("newText"), str) else None
         if path is None:  # an editor offers to write what is a diff for it
             return _text_part(_diff_text(part))
         return part if path == part["path"] else part | {"path": path}
     if kind == "terminal":
         return part if terminals else _text_part("[output in a terminal of the agent]")
-    return _content(part, roots) if kind == "content" else None
+    return _content(part, roots, rules) if kind == "content" else None
 
 
-def _content(part: dict[str, Any], roots: Roots) -> dict[str, Any] | None:
+def _content(part: dict[str, Any], roots: Roots, rules: Rules) -> dict[str, Any] | None:
     content = part.get("content")
-    block = block_out(content, roots)
+    block = block_out(content, roots, rules)
     if block is None:
         return None
     if block.get("type") == "text" and isinstance(text := block.get("text"), str):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from terok_acp.daemon.host_rules import links_below
 from terok_acp.wall.capabilities import AUTH_METHODS, agent_capabilities, client_capabilities
 from terok_acp.wall.frames import error_to_editor, result_to_container, result_to_editor, to_container, to_editor
 from terok_acp.wall.markdown import ImageGuard
@@ -487,6 +489,32 @@ def test_a_giant_update_is_only_looked_at_once() -> None:
     assert sent_update(chunk({"type": "text", "text": "[" * 200_000 + "](" * 100_000}))["content"]["text"].startswith(
         "[["
     )
+
+
+@pytest.mark.attack("ACP-58")  # R19, R20
+def test_no_path_through_a_link_of_the_agent_s_is_opened_or_written(tmp_path: Path) -> None:
+    place, secret = tmp_path / "proj", tmp_path / "secret"
+    (place / "sub").mkdir(parents=True)
+    secret.mkdir()
+    (place / "out").symlink_to(secret)
+    (place / "sub/up").symlink_to("../../secret/key")
+    (place / "dangling").symlink_to(secret / "new")
+    (place / "sub/loop").symlink_to("loop")
+    rules, roots = Rules(leads_out=links_below(str(place))), Roots(str(place), "/workspace")
+    for name in ("out", "out/key", "out/new/deep", "sub/up", "dangling", "dangling/x", "sub/loop/x"):
+        path = f"/workspace/{name}"
+        link = {"type": "resource_link", "uri": f"file://{path}", "name": "n"}
+        params = call(
+            locations=[{"path": path}],
+            content=[{"type": "diff", "path": path, "newText": "x"}, {"type": "content", "content": link}],
+        )
+        sent = to_editor("session/update", params, roots, rules)
+        assert isinstance(sent, dict) and sent["update"]["locations"] == []
+        assert [part["content"]["type"] for part in sent["update"]["content"]] == ["text", "text"]
+    plain = [{"path": f"/workspace/{name}"} for name in ("sub", "sub/new", "new/deep/er", "outer")]
+    sent = to_editor("session/update", call(locations=plain), roots, rules)
+    assert isinstance(sent, dict) and len(sent["update"]["locations"]) == 4
+    assert not links_below(str(place))(str(secret)) and links_below(str(place))(f"{place}/{'x' * 300}")
 
 
 def test_what_is_harmless_passes_as_the_same_object() -> None:

@@ -70,10 +70,10 @@ def unverified_rules(sidecar: object) -> Rules:
 
 
 def late_rules(sidecar: Sidecar) -> Rules:
-    """Return rules that are found wrong only when the container's way out has been started, or after a second."""
+    """Return rules that are found wrong only when the container's way out has been started, or after three seconds."""
 
     def verify(_listing: str) -> None:
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + 3
         while not (sidecar.state_dir / "started").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         raise NetnsError("not the rules that were meant")

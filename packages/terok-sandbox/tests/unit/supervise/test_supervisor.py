@@ -195,7 +195,8 @@ def test_rules_that_are_not_those_meant_stop_the_container(lab: Lab) -> None:
 WAY_OUT = """\
 #!/bin/sh
 while [ "$1" != --pid ]; do shift; done
-echo $$ > {started}
+echo $$ > {started}.new
+mv {started}.new {started}
 echo $$ > "$2"
 exec sleep 300
 """

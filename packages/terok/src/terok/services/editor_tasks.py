@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from terok_util import UsageError
+from terok_util import TerokError, UsageError
 
 from terok.errors import TaskBusy, UnknownTask
 
@@ -33,11 +33,24 @@ def task_for_editor(tasks: Tasks, project: str, words: Sequence[str]) -> Task:
         try:
             task = tasks.find([project, NAME])
         except UnknownTask:
-            task, ours = tasks.create(project, name=NAME)
+            task, ours = tasks.create(project, name=NAME, more={"beside": list(_signed_in())})
             if not ours:
                 raise TaskBusy(f"task {tasks.short(task)} waits: {task.reason}", hint="stop another task") from None
             return tasks.carry_out_start(task)
     return task if task.process == "up" else tasks.restart(task)
+
+
+def _signed_in() -> tuple[str, ...]:
+    """Return the agents that an editor may change to, so that the image gets them; none while the vault is shut."""
+    from terok.integrations.acp import list_authenticated_agents
+    from terok.integrations.executor import AgentRoster
+
+    roster = AgentRoster.shared()
+    try:
+        names = list_authenticated_agents()
+    except TerokError:
+        return ()
+    return tuple(name for name in names if roster.agent(name).acp is not None)
 
 
 def project_of(directory: Path, names: Sequence[str], sources: Sequence[str | None]) -> str:
