@@ -45,6 +45,11 @@ class Browser:
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        answer = self._answer(method, **parameters)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def _answer(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         asked = {"id": number, "method": method, "params": parameters}
         if session := getattr(self, "_session", ""):
@@ -53,8 +58,7 @@ class Browser:
         while True:
             answer = json.loads(self._message())
             if answer.get("id") == number:
-                assert "error" not in answer, answer
-                return answer["result"]
+                return answer
 
     def _message(self) -> bytes:
         while b"\0" not in self._left:
@@ -68,8 +72,17 @@ class Browser:
         self._ask("Page.navigate", url=address)
 
     def js(self, expression: str) -> Any:
-        answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        return answer["result"].get("value")
+        """Return what an expression is; None while one page gives way to the next."""
+        answer = self._answer("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        return answer.get("result", {}).get("result", {}).get("value")
+
+    def reload(self) -> None:
+        self.js("window.before = true")
+        self._ask("Page.reload")
+        deadline = time.monotonic() + PATIENCE
+        while self.js("window.before === undefined") is not True:
+            assert time.monotonic() < deadline, "the page stays"
+            time.sleep(0.05)
 
     def text(self) -> str:
         """Return what a person reads on the page, line by line."""
@@ -95,12 +108,14 @@ class Browser:
         self.keys(*text, *keys)
 
     def click(self, text: str) -> None:
-        """Click where a text begins that is a piece of its own."""
-        found = f"[...document.querySelectorAll('#screen span')].find(one => one.textContent.startsWith({text!r}))"
-        box = self.js(f"(box => box && [box.left + 4, box.top + 4])({found}?.getBoundingClientRect())")
+        """Click where a text begins."""
+        piece = f"[...document.querySelectorAll('#screen span')].find(one => one.textContent.includes({text!r}))"
+        box = self.js(f"(box => box && [box.left, box.top, box.width])({piece}?.getBoundingClientRect())")
         assert box, f"{text!r} is not there:\n{self.text()}"
+        written = self.js(f"{piece}.textContent")
+        x = box[0] + box[2] * (written.index(text) + 0.5) / len(written)
         for kind in ("mousePressed", "mouseReleased"):
-            self._ask("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=box[1] + 4, button="left", clickCount=1)
 
     def picture(self, file: Path) -> None:
         file.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot")["data"]))

@@ -99,7 +99,12 @@ async def test_a_killed_daemon_is_followed_by_another(box: Box) -> None:
     async with editing(box) as (editor, agent, _):
         key = await new(agent)
         await prompt(agent, key, "say one")
+        editor.choose = lambda: asyncio.Event().wait()
+        hanging = asyncio.ensure_future(prompt(agent, key, "ask"))
+        await editor.asked.wait()
         os.kill(daemon_of(box), signal.SIGKILL)
+        with pytest.raises(RequestError):
+            await asyncio.wait_for(hanging, 10)
         while True:  # what is asked between two daemons is answered with an error
             with contextlib.suppress(RequestError):
                 if await prompt(agent, key, "memory") == "end_turn":
@@ -107,6 +112,9 @@ async def test_a_killed_daemon_is_followed_by_another(box: Box) -> None:
         assert editor.text(key).startswith("one")
         assert "1 prompts" in editor.text(key)
         assert len(box.adapters()) == 1
+    async with editing(box) as (later, agent, _):  # what an editor has seen was on the disk before
+        await agent.load_session("/home/me/project", key, [])
+        assert later.text(key) == editor.text(key)
 
 
 async def test_an_editor_is_killed_in_a_turn_and_misses_nothing(box: Box) -> None:

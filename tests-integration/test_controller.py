@@ -119,23 +119,6 @@ def test_a_run_that_a_limit_has_ended_goes_on_after_it_where_that_is_allowed(
     assert codes[1:] == [0]
 
 
-def test_a_container_that_is_removed_by_hand_is_told_and_made_anew(
-    ready: Shell, project: str, stub: StubProvider
-) -> None:
-    controller(ready)
-    stub.thinking = 300.0
-    task = run(ready, project)
-    ready("podman", "rm", "--force", "--time", "0", f"terok-{project}-{task}")
-    ready("terok", "task", "wait", task, "--until", "failed", "--timeout", "100", timeout=120)
-    shown = ready("terok", "task", "show", task, "--json").json()
-    assert "its container was removed" in shown["reason"]
-    assert "terok task restart" in ready("terok", "task", "why", task).out
-    stub.thinking = 0.0
-    ready("terok", "task", "restart", task, timeout=300)
-    ready("terok", "task", "wait", task, "--until", "review", "--timeout", "200", timeout=220)
-    assert [row["data"]["exit_code"] for row in events(ready, task) if row["kind"] == "ended"] == [None, 0]
-
-
 def test_after_a_reboot_what_should_run_runs_again_and_once(ready: Shell, project: str) -> None:
     """The machine is as after a power cut: containers and controller killed, another boot."""
     config = Path(ready.environment["TEROK_ROOT"]) / "config/projects" / project / "project.yml"

@@ -45,6 +45,8 @@ class Kind:
     """The tool by which it asks a person, if there is one."""
     options: tuple[str, ...] = ()
     escape: tuple[str, ...] = ("Escape",)
+    busy: str = ""
+    """What it shows for as long as it is at work, where that is for a while after the last call of a turn."""
 
     def step(self, command: str) -> str | Use:
         """Return the step that runs a command for which it has to ask."""
@@ -61,7 +63,7 @@ KINDS = {
     "opencode": Kind(
         *("openrouter", "Ask anything", "Allow once", "question"),
         ("--env", 'OPENCODE_CONFIG_CONTENT={"permission": {"bash": "ask"}}'),
-        ("Escape", "Escape"),
+        *(("Escape", "Escape"), "esc interrupt"),
     ),
 }
 
@@ -135,10 +137,17 @@ class Play:
             for one in self.turns():
                 if one.status == 200 and one.ended > since:
                     self.true("working", *before, at=one.began)
-                    self.true("waiting", at=one.ended)
+                    self.over(one.ended)
                     return True
             time.sleep(0.2)
         return False
+
+    def over(self, at: float) -> None:
+        """Note that a turn is over: with its last call, or once the agent does not say any more that it is at work."""
+        if self.kind.busy:
+            self.true("working", "waiting", at=at)
+            self.until(lambda: self.kind.busy not in self.screen())
+        self.true("waiting", at=None if self.kind.busy else at)
 
     def turns(self) -> list[RequestRecord]:
         """Return the requests of the agent's turns so far."""
@@ -183,7 +192,7 @@ def permission_and_silent_tool(one: Play) -> None:
     begun = one.tool(1)[0]
     one.case = "silent tool"
     one.true("working", at=begun)
-    one.true("waiting", at=one.call(1).ended)
+    one.over(one.call(1).ended)
     one.rest()
 
 
@@ -203,7 +212,7 @@ def question(one: Play) -> None:
     one.keys("Enter")
     answered = one.call(1)
     one.true("working", at=answered.began)
-    one.true("waiting", at=answered.ended)
+    one.over(answered.ended)
     one.rest()
 
 
@@ -358,7 +367,7 @@ def act(one: Play) -> float:
     return time.time()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_state_is_right_nearly_all_of_the_time(ready: Shell, plays: dict[str, Play], tmp_path: Path) -> None:
     history = tmp_path / "events"
     with history.open("w") as file:

@@ -64,12 +64,13 @@ def test_a_task_is_started_and_seen_done_in_a_browser(
     page.keys("Enter")
     page.until("[bash] echo 'A line by the agent.'")
     page.keys("t")
-    page.until("type in a terminal: terok login ")
-    page.js("location.reload()")
+    page.until("it does not run; R starts it")
+    page.reload()
     page.until("[bash] echo 'A line by the agent.'")
     page.keys("q")
     page.until("terok was left.")
     page.keys("Enter")
+    page.until("terok was left.", gone=True)
     page.until("from-a-page")
 
 

@@ -1,4 +1,4 @@
-"""Write what is generated from the command tree: the reference of commands, exit codes, JSON output, and man pages.
+"""Write what is generated: the reference of commands, exit codes, JSON output, man pages, pictures of screens.
 
     tools/run python tools/reference.py [--check]
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from manual import main_page, reference, verb_page
 from outputs import OUTPUTS, file_name, manner
+from pictures import PICTURES, pictures
 from schemas import output_files
 from terok.cli.tree import COMMANDS
 from terok.tui.keymap import ACTIONS, shown_keys
@@ -139,6 +140,7 @@ def files() -> dict[Path, str]:
         REFERENCE / "json.md": json_page(),
         REFERENCE / "keys.md": keys_page(),
     }
+    found |= pictures()
     found |= {REFERENCE / "schemas" / name: text for name, text in output_files().items()}
     found |= {MAN / f"terok-{top.name}.1": verb_page(top, version) for top in COMMANDS.roots}
     return found | {MAN / "terok.1": main_page(COMMANDS, version, codes)}
@@ -147,7 +149,7 @@ def files() -> dict[Path, str]:
 def outdated() -> list[Path]:
     """Return the generated files that are not what they would be, those that should not be there included."""
     wanted = files()
-    there = {*MAN.glob("*"), *(REFERENCE / "schemas").glob("*")}
+    there = {*MAN.glob("*"), *(REFERENCE / "schemas").glob("*"), *PICTURES.glob("*")}
     wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     return sorted([*wrong, *(there - set(wanted))])
 

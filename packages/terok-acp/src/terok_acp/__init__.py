@@ -32,3 +32,4 @@ with lazy_imports(globals()):
     from terok_acp.roster.offer import Offer as Offer
     from terok_acp.roster.probe import probe_agent_models as probe_agent_models
     from terok_acp.roster.signed_in import list_authenticated_agents as list_authenticated_agents
+    from terok_acp.sessions.forgetting import forget_sessions as forget_sessions

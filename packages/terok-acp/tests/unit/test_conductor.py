@@ -403,3 +403,31 @@ def test_sessions_begun_elsewhere_are_listed_and_loaded(world: World) -> None:
     assert editor.text(theirs["sessionId"]) == "of old"
     world.adapter.chunk("theirs", " and new")
     assert editor.text(theirs["sessionId"]) == "of old and new"
+
+
+def test_a_history_that_is_told_again_is_told_to_nobody(world: World) -> None:
+    def history(adapter: Adapter, frame: dict) -> dict:
+        adapter.chunk(frame["params"]["sessionId"], "past")
+        return {"result": MODELS}
+
+    refuse = {"error": {"code": -32603, "message": "unknown"}}
+    world.scripts |= {"session/resume": lambda *_: refuse, "session/load": history}
+    editor = world.editor()
+    key = new(editor)
+    world.adapter.chunk("alpha-1", "past")
+    world.adapter.die()
+    editor.prompt(key)
+    world.adapter.chunk("alpha-1", "; now")
+    assert editor.text(key) == "past; now"
+
+
+def test_an_editor_that_was_behind_is_asked_once(world: World) -> None:
+    editor = world.editor()
+    key = new(editor)
+    editor.prompt(key)
+    editor.pull()
+    world.adapter.ask("alpha-1", 1)
+    for _ in range(10_000):
+        world.adapter.chunk("alpha-1", "x" * 300)
+    world.adapter.ask("alpha-1", 2)
+    assert len(editor.questions()) == 2

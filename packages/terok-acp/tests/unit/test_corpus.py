@@ -28,7 +28,9 @@ class Recorded:
 
     def play(self, adapter: Adapter, frame: Frame) -> Frame:
         """Say what was said until the answer to a request, and return that."""
-        while self.lines[self.at]["frame"].get("method") != frame["method"]:
+        while (line := self.lines[self.at])["frame"].get("method") != frame["method"]:
+            if line["from"] == "agent" and "method" in line["frame"]:
+                self.say(adapter, line["frame"])
             self.at += 1
         asked = self.lines[self.at]["frame"]["id"]
         while True:
@@ -72,7 +74,7 @@ def test_there_is_a_recording_of_every_agent_that_speaks_the_protocol() -> None:
 def test_nothing_is_lost_or_changed_and_all_is_valid(agent: str, tmp_path: Path) -> None:
     world = World(tmp_path / "box", agent, warm=False, workspace=None)
     recorded = Recorded(world, agent)
-    recorded.editor = editor = world.editor()
+    recorded.editor = editor = world.editor(_meta={"terminal_output": True})  # else terminals become text
     key = new(editor, "/workspace")
     prompt = editor.prompt(key)
     recorded.go_on(world.adapter)

@@ -97,6 +97,7 @@ class Connected:
         argv = [sys.executable, "-P", "-m", "terok_acp", "connect", "box", "--socket", str(path)]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.got: list[dict[str, Any]] = []
+        self.replies: dict[Any, dict[str, Any]] = {}
         self.ids = 0
         assert self.done("initialize", protocolVersion=1, clientCapabilities={})["protocolVersion"] == 1
 
@@ -114,14 +115,14 @@ class Connected:
         assert self.process.stdout
         frame = json.loads(self.process.stdout.readline())
         self.got.append(frame)
+        if "method" not in frame:
+            self.replies[frame["id"]] = frame
         return frame
 
     def reply(self, number: int) -> dict[str, Any]:
-        while True:
-            for frame in self.got:
-                if frame.get("id") == number and "method" not in frame:
-                    return frame
+        while number not in self.replies:
             self.next()
+        return self.replies[number]
 
     def done(self, method: str, **params: Any) -> dict[str, Any]:
         reply = self.reply(self.call(method, **params))

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from terok_acp.errors import SessionsError, TableBusy
+from terok_acp.errors import EndpointError, SessionsError, TableBusy
+from terok_acp.sessions.forgetting import forget_sessions
 from terok_acp.sessions.row import SessionRow
 from terok_acp.sessions.table import SessionTable, stored_sessions
 
@@ -72,3 +73,21 @@ def test_files_are_private_and_a_damaged_one_says_so(tmp_path: Path) -> None:
         SessionTable(tmp_path)
     with pytest.raises(SessionsError):
         stored_sessions(tmp_path)
+
+
+def test_a_container_that_is_gone_leaves_nothing_and_a_running_daemon_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEROK_ACP_STATE_DIR", str(tmp_path))
+    forget_sessions("task-1")
+    table = SessionTable(tmp_path / "task-1")
+    table.put(ROW)
+    table.transcripts.append("k1", "{}")
+    with pytest.raises(TableBusy):
+        forget_sessions("task-1", patience=0)
+    table.close()
+    SessionTable(tmp_path / "task-12").close()
+    forget_sessions("task-1", patience=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["task-12"]
+    with pytest.raises(EndpointError):
+        forget_sessions("../task-12")

@@ -19,7 +19,7 @@ from terok_sandbox.gate.inspect.report import Report
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.gate.layout import read_record
 from terok_sandbox.gate.new_work import base_tip
-from terok_sandbox.gate.refs import HEADS, UPSTREAM, head_branch, read_refs
+from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, head_branch, ref_tip
 from terok_sandbox.gate.review_cache import load_cached, store_cached
 from terok_sandbox.gate.review_marks import ReviewMark, read_marks, record_mark, timestamp
 
@@ -80,11 +80,13 @@ class ReviewedBranch:
 
 def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
     """Inspect what `branch` brings since it left what `base_tip` names; `NoSuchBranch` when there is none."""
-    refs = read_refs(mirror)
+    upstream, default = read_record(mirror).upstream, head_branch(mirror)
+    places = [place + name for place in (HEADS, UPSTREAM) for name in (branch, default)]
+    refs = RefSet({place: found for place in places if (found := ref_tip(mirror, place))})
     tip = refs.refs.get(HEADS + branch)
     if tip is None:
         raise NoSuchBranch(branch, mirror.name.removesuffix(".git"))
-    base = base_tip(mirror, refs, branch, read_record(mirror).upstream)
+    base = base_tip(mirror, refs, branch, upstream)
     name = f"{tip}-{base or 'all'}"
     cached = load_cached(mirror, name)
     facts = cached or _facts(mirror, tip, base)
@@ -94,7 +96,7 @@ def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
         store_cached(mirror, name, facts)  # but for limits of memory, which grow with the mirror
     shown = {name: facts[name] for name in ("base", "diffstat", "patch", "whole")}
     review = Review(branch=safe_text(branch), tip=tip, commits=_summaries(facts["commits"]), **shown)
-    target = branch if UPSTREAM + branch in refs.refs else head_branch(mirror)
+    target = branch if UPSTREAM + branch in refs.refs else default
     return ReviewedBranch(review, report, target, refs.refs.get(UPSTREAM + target))
 
 

@@ -142,7 +142,7 @@ def _list(tasks: TaskBase, gates: Gates, project: str | None, *, as_json: bool) 
     for error in failed:
         print(safe_text(f"note: {error.message}"), file=sys.stderr)
     short = tasks.shorts()
-    names = {task.id: task.name for task in gates.everyone}
+    names = {task: name for scope in {one.scope for one in found} for task, (name, _) in gates.tasks_of(scope).items()}
     rows = [
         {
             "task": one.task,

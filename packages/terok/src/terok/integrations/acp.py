@@ -10,6 +10,7 @@ with lazy_imports(globals()):
     from terok_acp import ACPRoster as ACPRoster
     from terok_acp import acp_socket_is_live as acp_socket_is_live
     from terok_acp import connect_found as connect_found
+    from terok_acp import forget_sessions as forget_sessions
     from terok_acp import list_authenticated_agents as list_authenticated_agents
     from terok_acp import show_probe as show_probe
     from terok_acp import socket_path as socket_path

@@ -28,9 +28,8 @@ _RAW: Final = re.compile(
     rb":(\d{6}) (\d{6}) ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ([ACDMRT])(\d{0,3})\t([^\t\n]+)(?:\t([^\t\n]+))?"
 )
 _HEAD: Final = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)")
-_INDEX: Final = re.compile(rb"^index ([0-9a-f]{40,64})\.\.([0-9a-f]{40,64})(?: \d{6})?$", re.MULTILINE)
 _SECTION: Final = b"diff --git "
-_ESCAPE: Final = re.compile(rb"\\([abtnvfr\"\\]|[0-3][0-7]{2})")
+_ESCAPE: Final = rb"\\([abtnvfr\"\\]|[0-3][0-7]{2})"
 _ESCAPED: Final = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 
 Status = Literal["A", "C", "D", "M", "R", "T"]
@@ -136,7 +135,7 @@ def unquote(name: bytes) -> str:
     """Return a path as git has written it; one that is not UTF-8 stays as it is spelled."""
     plain = name
     if len(name) >= 2 and name.startswith(b'"') and name.endswith(b'"'):
-        plain = _ESCAPE.sub(lambda match: _byte(match[1]), name[1:-1])
+        plain = re.sub(_ESCAPE, lambda match: _byte(match[1]), name[1:-1])
     try:
         return plain.decode()
     except UnicodeDecodeError:
@@ -170,10 +169,11 @@ def _file(line: bytes) -> FileDiff:
 
 def _is_of(part: bytes, blobs: tuple[str, str]) -> bool:
     """Whether a part of the patch is about these contents; one without any is about contents that stay."""
-    index = _INDEX.search(part.partition(b"\n@@ ")[0])
+    head = part.partition(b"\n@@ ")[0].split(b"\n")
+    index = next((line for line in head if line.startswith(b"index ")), None)
     if index is None:
         return blobs[0] == blobs[1]
-    return (index[1].decode(), index[2].decode()) == blobs
+    return index.split(b" ")[1] == f"{blobs[0]}..{blobs[1]}".encode()
 
 
 def _hunks(patch: bytes) -> Iterator[Hunk]:

@@ -38,6 +38,9 @@ ASKED: Final = 7 * 86400.0
 """Seconds for which a question is believed to be open."""
 STOPPING: Final = 60.0
 """Seconds a container may take to follow a wish."""
+KILLED: Final = 128 + 9
+"""The exit code of a run that somebody else than us has killed, as by `podman rm`, or the host for want of memory."""
+_GOES_ON: Final = "`terok task restart` goes on in its workspace"
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -255,9 +258,10 @@ def _ended(case: _Case) -> Iterator[Proof]:
         yield _because("stopped", ended.at, ended.source, f"stopped by {ended.by}")
     elif ended.exit_code is not None:
         word = "failed" if ended.exit_code else "done"
-        yield _because(word, ended.at, ended.source, f"ended with exit code {ended.exit_code}")
+        told = f", killed; {_GOES_ON}" if ended.exit_code == KILLED else ""
+        yield _because(word, ended.at, ended.source, f"ended with exit code {ended.exit_code}{told}")
     else:
-        text = "its container was removed while it ran; `terok task restart` goes on in its workspace"
+        text = f"its container was removed while it ran; {_GOES_ON}"
         yield _because("failed", ended.at, ended.source, text)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util import TerokError
 
 from terok.errors import TaskError, UnknownTask
+from terok.integrations.acp import forget_sessions
 from terok.model.facts import Silence
 from terok.paths import OUTPUT
 from terok.services.marked import MARKER, move_marked, remove_marked
@@ -72,7 +73,7 @@ def take_back(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
 
 
 def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
-    """Remove the container, the directory in the trash and the record of the task."""
+    """Remove the container, its sessions with editors, the directory in the trash and the record of the task."""
     try:
         task = tasks.store.task(str(details["task"]))
     except UnknownTask:
@@ -80,6 +81,7 @@ def give_up(tasks: TaskEnds, details: Mapping[str, Any]) -> None:
     if task.trashed is None:
         return
     tasks.engine(task).remove(task.container, force=True)
+    forget_sessions(task.container)
     remove_marked(tasks.trash(task), task.id)
     with tasks.store.write() as writer:
         writer.forget_task(task.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from terok_util import LeanTuple, TerokError, lean_dataclass, read_tail, safe_text
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 _HEX = frozenset("0123456789abcdef")
 _COMMIT = range(4, 65)
 """How many hexadecimal digits may stand for a commit."""
+_OF_SCOPE = "SELECT id, name, container FROM tasks WHERE coalesce(nullif(scope, ''), project) = ?"
 _LOG_TAIL = 16384
 _SHOWN = 8
 
@@ -44,16 +44,6 @@ class Mirrored(LeanTuple):
     path: Path
 
 
-class Owner(LeanTuple):
-    """The part of a task by which its work is known."""
-
-    id: str
-    name: str
-    project: str
-    scope: str
-    container: str
-
-
 class Gates:
     """The gates of all projects, and whose work is in them."""
 
@@ -61,11 +51,14 @@ class Gates:
         self._config = config or SandboxConfig.load()
         self._tasks = tasks
         self._known: dict[str, dict[str, tuple[str, NewWork]]] = {}
+        self._here: dict[str, dict[str, tuple[str, str]]] = {}
 
-    @cached_property
-    def everyone(self) -> list[Owner]:
-        """All tasks, also those in the trash."""
-        return [Owner(*row) for row in self._tasks.store.rows("SELECT id, name, project, scope, container FROM tasks")]
+    def tasks_of(self, scope: str) -> dict[str, tuple[str, str]]:
+        """Return name and container of the tasks of a scope, also of those in the trash, by their ids."""
+        if scope not in self._here:
+            found = self._tasks.store.rows(_OF_SCOPE, scope)
+            self._here[scope] = {task: (name, container) for task, name, container in found}
+        return self._here[scope]
 
     def mirrored(self, scope: str) -> Mirrored:
         """Return the mirror of a scope, which may not be there."""
@@ -108,6 +101,7 @@ class Gates:
     def look_again(self, scope: str) -> None:
         """Forget what was read of a gate."""
         self._known.pop(scope, None)
+        self._here.pop(scope, None)
 
     def _new_work(self, scope: str) -> dict[str, tuple[str, NewWork]]:
         """Return the branches of a scope with new work, and the task that each belongs to; read once."""
@@ -189,12 +183,12 @@ class Gates:
 
     def _owner(self, gate: Mirrored, branch: str) -> str:
         """Return the task that a branch belongs to: who has pushed to it last by the gate's log, else by its name."""
-        here = {task.id: task for task in self.everyone if (task.scope or task.project) == gate.scope}
+        here = self.tasks_of(gate.scope)
         last = read_tail(gate.path / "logs/refs/heads" / branch, _LOG_TAIL).rstrip("\n").rpartition("\n")[2]
         who = last.partition("<")[2].partition("> ")[0]
-        for task in here.values():
-            if pusher(task.container) == who:
-                return task.id
+        for task, (_, container) in here.items():
+            if pusher(container) == who:
+                return task
         name = branch.removeprefix(_WIP).removeprefix("terok/").partition("-")[0]
         return name if name in here and branch.startswith("terok/") else ""
 

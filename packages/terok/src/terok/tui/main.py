@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_util.process import exec_replace
 
@@ -17,6 +17,10 @@ from terok.tui.keymap import AGAIN, bound
 if TYPE_CHECKING:
     from terok.tui.app import TerokApp
 
+_TURN: Final = 0.001
+"""Seconds for which one thread keeps the interpreter from another. Threads that read in many small steps, and the loop
+that draws meanwhile, wait for each other at every step; with Python's five milliseconds a review takes half as long
+again."""
 _AND_BACK = """\
 python=$1 main=$2; shift 2
 "$python" -P -c "$main" "$@" || { printf 'enter goes back '; read -r _; }
@@ -44,6 +48,7 @@ def made(driver: Any) -> TerokApp:
 
     settings = load_settings().tui
     app = TerokApp(kept_place(), bound(settings.keys), theme=settings.theme, driver=driver)
+    sys.setswitchinterval(_TURN)
     gc.freeze()  # what was imported stays: to search it for garbage would hold the keys up
     return app
 

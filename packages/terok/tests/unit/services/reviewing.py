@@ -59,7 +59,6 @@ class Agent:
         other = Agent(self.tasks, self.reviews, task, self.gate, path, self.upstream)
         other.commit(files, message)
         other.push()
-        self.reviews.everyone = self.tasks.store.tasks(trashed=True)
         return other
 
     def push(self, *words: str) -> None:
@@ -100,5 +99,4 @@ def make_agent(tasks: Tasks, place: Path, files: dict[str, str | bytes | None]) 
     agent.gate = GitGate("web", base=config.gate_base_path, upstream=str(upstream), config=config)
     agent.gate.sync()
     agent.git("clone", "-q", str(agent.gate.path), str(agent.path), at=place)
-    agent.reviews.everyone = tasks.store.tasks(trashed=True)
     return agent

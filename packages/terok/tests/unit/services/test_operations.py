@@ -79,13 +79,16 @@ def test_finish_leaves_alone_what_another_process_is_at(tasks: Tasks, engine: Pl
 def test_the_trash_expires(root: Path, tasks: Tasks, engine: PlainEngine) -> None:
     (root / "config/config.yml").write_text("tasks: {trash_days: 2}\n")
     kept, gone = finished(tasks), finished(tasks)
+    sessions = root / "state/acp" / gone.container  # of editors: they come back with the task, and go with it
+    (sessions / "transcripts").mkdir(parents=True)
     tasks.delete(gone)
     expires = tasks.operations.log()[0].expires
     assert expires is not None
     assert 0 <= time.time() + 2 * 86400 - expires < 60
     assert tasks.operations.expire(expires - 1) == expires
-    assert tasks.trash(gone).exists()
+    assert tasks.trash(gone).exists() and sessions.exists()
     assert tasks.operations.expire(expires) is None
+    assert not sessions.exists()
     assert (tasks.trash(gone).exists(), tasks.operations.log()[0].state) == (False, "expired")
     assert engine.probe({"x": gone.container})["x"].word == "gone"
     with pytest.raises(UnknownTask):

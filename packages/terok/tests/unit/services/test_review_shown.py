@@ -101,6 +101,15 @@ def test_comments_stand_below_their_lines_also_deleted_ones(agent: Agent, capsys
         assert lines[gone + 1].startswith("| #4 ")
 
 
+def test_a_finding_stands_below_its_line(agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    agent.commit({"code.py": f"def f(x):\n\treturn x\nKEY = 'AKIA{'Q3EGJ5' * 2}ABCD'\n"})
+    agent.push()
+    lines = [line.strip() for line in shown(agent, capsys).split("\n")]
+    (at,) = (at for at, line in enumerate(lines) if line.startswith("3 +KEY = "))
+    assert lines[at + 1].startswith("| ! secret")
+    assert any(text.startswith("secret: code.py:3 ") for text in lines), "and among all findings"
+
+
 def test_two_versions_side_by_side_fit_the_terminal() -> None:
     head = b":100644 100644 %b %b M\ta\n\ndiff --git a/a b/a\nindex %b..%b 100644\n" % ((b"1" * 40, b"2" * 40) * 2)
     wide = "\u5b57" * 90

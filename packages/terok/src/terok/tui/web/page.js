@@ -171,4 +171,5 @@ addEventListener("resize", () => {
   fit();
   send("size", ...size);
 });
+addEventListener("hashchange", () => location.reload()); // another link, in the same tab
 open();

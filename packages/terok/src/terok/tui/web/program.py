@@ -19,6 +19,7 @@ FORGOTTEN: Final = 12 * 3600.0
 """Seconds after which a browser in which nobody does anything needs another link."""
 LONGEST: Final = 8 * 1024 * 1024
 """Bytes of the longest line that a program says: a screen full of the strangest characters."""
+_FAILED: Final = "terok has failed: the terminal of its server says how."
 _FAREWELL: Final = 3.0
 """Seconds that a program may take to end by itself."""
 
@@ -96,25 +97,32 @@ class Program:
             self._task.cancel("Nobody has used it for long.")
 
     async def _run(self) -> None:
+        reason = _FAILED
+        try:
+            reason = await self._live()
+        except asyncio.CancelledError as error:
+            reason = str(error.args[0]) if error.args else ""
+        finally:
+            page, self._page, self._task = self._page, None, None
+            if page is not None:
+                page.end(reason)
+
+    async def _live(self) -> str:
+        """Run the process to its end, and return what to say of that."""
         ours, theirs = socket.socketpair()
         with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
             argv = [sys.executable, "-P", "-m", "terok.tui.web", str(theirs.fileno())]
             process = spawn(argv, stdout=DEVNULL, env=_environment(), pass_fds=(theirs.fileno(),))
-        reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
-        self._writer, reason = writer, ""
+        self._writer = writer
         try:
             if self._hello:
                 self._write(self._hello)
             await self._say(reader)
-        except asyncio.CancelledError as error:
-            reason = str(error.args[0]) if error.args else ""
         finally:
-            page, self._page, self._task, self._writer = self._page, None, None, None
+            self._writer = None
             code = await asyncio.shield(_farewell(reader, writer, process))
-            if page is not None:
-                page.end(
-                    reason or ("terok was left." if code == 0 else "terok has failed: its server's terminal says how.")
-                )
+        return "terok was left." if code == 0 else _FAILED
 
     def _write(self, line: str) -> None:
         if self._writer is not None:
