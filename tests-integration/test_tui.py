@@ -58,11 +58,13 @@ class Tmux:
 
 
 @pytest.fixture
-def tmux(ready: Shell, tmp_path: Path) -> Iterator[Callable[..., Tmux]]:
+def tmux(ready: Shell, tmp_path: Path, project: str) -> Iterator[Callable[..., Tmux]]:
     opened: list[Tmux] = []
     (Path(ready.environment["TEROK_ROOT"]) / "state/tui.json").unlink(missing_ok=True)  # where another test was
     if others := [row["id"] for row in ready("terok", "task", "list", "--json").json()]:
         ready("terok", "task", "delete", "--running", *others, code=None, timeout=300)
+    for name in {row["name"] for row in ready("terok", "project", "list", "--json").json()} - {project}:
+        ready("terok", "project", "delete", name, code=None)  # of another test; a single one is proposed
 
     def start(command: str = "terok", size: tuple[int, int] = (80, 24)) -> Tmux:
         place = tmp_path / f"tmux{len(opened)}"
@@ -133,10 +135,11 @@ def test_from_a_prompt_to_a_promoted_change_and_back(
     screen.until("goes on with it")
     screen.until(" working", gone=True)
     said = ready("terok", "task", "logs", row["id"]).out
-    assert "And once more" in said and "Say [more]." in said
+    assert "And once more" in said and "1. README.md:1 (terok/" in said, "what is said and the comment reach the agent"
 
     screen.keys("q")
-    shown = screen.until("END 0")
+    screen.until("END 0")
+    shown = screen.until("extproc")  # the last of what stty says
     assert " icanon " in shown and " echo " in shown, "the terminal is as it was"
 
 

@@ -38,7 +38,7 @@ def overview(look: Look, remarks: Sequence[Remark], cells: int, now: float) -> S
 
 def _head(text: str) -> Iterator[Row]:
     yield Row("text")
-    yield Row("hunk", text, "meta")
+    yield Row("head", text, "meta")
 
 
 def _text(text: str, cells: int, style: str = "plain") -> Iterator[Row]:
