@@ -95,6 +95,8 @@ def workshop(ready: Shell, real_key: str, tmp_path_factory: pytest.TempPathFacto
             yield Workshop(ready, name)
         finally:
             ready("terok-executor", "rm", name, "--force", code=None)
+            for provider in PROVIDERS:
+                (places / f"{provider}.yaml").unlink(missing_ok=True)
 
 
 @asynccontextmanager
