@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 
 from terok_util import namespace_config_dir
 
-from terok.config.edit import edit_host
 from terok.config.explanation import settings_of
 from terok.integrations.sandbox import list_profiles, profile_path
-from terok.services.projects import Projects
 
 KEY = "shield.profiles"
 
@@ -45,6 +43,9 @@ def open_sets(project: str | None, chosen: str) -> None:
         PolicyError: There is no such set.
         ConfigError: The file cannot be changed.
     """
+    from terok.config.edit import edit_host  # both check files, which those who only read need not load
+    from terok.services.projects import Projects
+
     names = [] if chosen == "none" else [name.strip() for name in chosen.split(",") if name.strip()]
     value: Any = None if chosen == "default" else names
     for name in value or ():
