@@ -91,7 +91,9 @@ def check_json(ready: Shell) -> None:
             for length in range(len(words), 0, -1)
             if (node := found(words[:length])) is not None and id(node) in nodes
         )
-        out = ready("terok", *words, "--json", code=None).out
+        done = ready("terok", *words, "--json", code=None)
+        out = done.out
+        assert out.strip() or isinstance(OUTPUTS[place], Lines), f"{line} printed no document, but {done.err}"
         read = [json.loads(row) for row in out.splitlines()] if isinstance(OUTPUTS[place], Lines) else [json.loads(out)]
         for one in read:
             assert problem(one, document(place)) is None, line

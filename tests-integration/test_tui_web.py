@@ -21,7 +21,8 @@ def web(ready: Shell, terminal: Callable[..., Terminal]) -> Iterator[Terminal]:
     (Path(ready.environment["TEROK_ROOT"]) / "state/tui.json").unlink(missing_ok=True)  # where another test was
     served = terminal("terok", "tui", "--web")
     yield served
-    served.process.send_signal(signal.SIGTERM)
+    if served.process.poll() is None:
+        served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(60) == 0
 
 
@@ -91,4 +92,5 @@ def test_a_link_lets_one_browser_in_and_each_has_a_program(
     other.js("open('/', '_self')")
     other.until("? more")
     web.process.send_signal(signal.SIGTERM)
+    assert web.process.wait(60) == 0
     one.until("The server was ended.")
