@@ -134,7 +134,8 @@ def shapes(kept: list[dict[str, Any]]) -> dict[str, set[str]]:
     for line in kept:
         frame = line["frame"]
         if line["from"] == "editor":
-            asked[frame.get("id")] = frame.get("method", "")
+            if "method" in frame:  # an answer has a number of the agent's
+                asked[frame.get("id")] = frame["method"]
             continue
         kind = frame.get("method") or f"answer to {asked.get(frame.get('id'))}"
         if kind == "session/update":
