@@ -85,7 +85,7 @@ def workshop(ready: Shell, real_key: str, tmp_path_factory: pytest.TempPathFacto
     places.mkdir(parents=True, exist_ok=True)
     name = "it-acp-agents"
     # A cancelled command counts as done for the stub, and an agent whose adapter is killed may ask for the next itself.
-    with running_stub(Script((COMMAND,) * 6), api_key=real_key) as stub:
+    with running_stub(Script((COMMAND,) * 4), api_key=real_key) as stub:
         for provider in PROVIDERS:
             (places / f"{provider}.yaml").write_text(f"upstream: {stub.url}\ndefault_model: stub-model\n")
             ready("terok-executor", "auth", provider, stdin=real_key + "\n")
